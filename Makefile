@@ -1,0 +1,51 @@
+# Everything a user or a developer runs. Each target makes the virtual environment first; the second time that is instant.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo serve test lint types imports bench lock clean
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+# pip verifies every hash of the lock, and --no-deps because the lock is the whole closure. It compiles bytecode as it
+# installs: without, the first import of the stack takes over 20 s.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Suture needs Python 3.11 or later; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV) (one to three minutes the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q models runbooks retrieval service evals
+	@touch $@
+
+demo: install
+	@$(BIN)/suture demo
+
+serve: install
+	@$(BIN)/suture serve
+
+test: install
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install
+	@$(BIN)/mypy
+
+imports: install
+	@$(BIN)/lint-imports
+
+bench: install
+	@$(BIN)/python -m evals.bench
+
+# Run after a change of dependencies in pyproject.toml.
+lock: install
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 --quiet -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The domain types: what every other package speaks of. Imports nothing of ours."""

@@ -1,0 +1,165 @@
+"""What is done: decisions of the guard, approvals of people, executions, verifications and outcomes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from models.domain.base import Duration, Frozen, Time
+from models.domain.recommendation import Candidate
+from models.domain.signal import Score
+
+
+class Mode(StrEnum):
+    """How far Suture may go in an environment, in rising order."""
+
+    OBSERVE = "observe"
+    """Opens incidents and tickets, recommends nothing in them."""
+    SUGGEST = "suggest"
+    """Recommends; people act."""
+    APPROVE = "approve"
+    """Acts after a person's yes."""
+    AUTO = "auto"
+    """Acts by itself where policy permits it; else asks."""
+
+
+class Verdict(StrEnum):
+    """What the guard says of one candidate."""
+
+    PERMIT = "permit"
+    NEEDS_APPROVAL = "needs_approval"
+    FORBID = "forbid"
+
+
+class Decision(Frozen):
+    """The guard's word on one exact candidate."""
+
+    candidate_hash: str
+    verdict: Verdict
+    mode: Mode
+    policies: tuple[str, ...] = ()
+    """Ids of the policies that determined it."""
+    reason: str
+    """In words: why, and what is missing where something is."""
+    approver_role: str | None = None
+    approvals_needed: int = 0
+    decided_at: Time
+
+
+class Approval(Frozen):
+    """A person's signed yes or no to one exact candidate."""
+
+    id: str
+    execution: str
+    candidate_hash: str
+    approved: bool
+    by: str
+    role: str
+    comment: str = ""
+    at: Time
+    expires_at: Time
+    signature: str
+    """HMAC-SHA256 over the other fields with the installation's key: an edited row is found."""
+
+
+class ExecutionState(StrEnum):
+    """Where an execution stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    ROLLING_BACK = "rolling_back"
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    CANCELLED = "cancelled"
+
+
+_E = ExecutionState
+EXECUTION_TRANSITIONS: dict[ExecutionState, frozenset[ExecutionState]] = {
+    _E.PENDING: frozenset({_E.RUNNING, _E.FAILED, _E.CANCELLED}),
+    _E.RUNNING: frozenset({_E.VERIFYING, _E.ROLLING_BACK, _E.FAILED, _E.UNCERTAIN, _E.CANCELLED}),
+    _E.VERIFYING: frozenset({_E.SUCCEEDED, _E.ROLLING_BACK, _E.FAILED, _E.UNCERTAIN, _E.CANCELLED}),
+    _E.ROLLING_BACK: frozenset({_E.ROLLED_BACK, _E.FAILED, _E.UNCERTAIN}),
+    _E.SUCCEEDED: frozenset(),
+    _E.ROLLED_BACK: frozenset(),
+    _E.FAILED: frozenset(),
+    _E.UNCERTAIN: frozenset(),
+    _E.CANCELLED: frozenset(),
+}
+"""Which state may follow which. Every change is a compare-and-set in the store, with an audit entry."""
+
+FINAL_STATES = frozenset(state for state, following in EXECUTION_TRANSITIONS.items() if not following)
+
+
+class CheckResult(Frozen):
+    """The answer to one check at one time."""
+
+    subject: str
+    condition: str
+    passed: bool | None
+    """None: it could not be measured."""
+    values: tuple[float, ...] = ()
+    detail: str = ""
+    at: Time
+
+
+class Health(StrEnum):
+    """The answer to "is it better?"."""
+
+    HEALTHY = "healthy"
+    NOT_HEALTHY = "not_healthy"
+    UNKNOWN = "unknown"
+
+
+class Verification(Frozen):
+    """The measured answer to "is it better?", check by check, with how long it took."""
+
+    health: Health
+    checks: tuple[CheckResult, ...] = ()
+    took: Duration
+
+
+class StepRecord(Frozen):
+    """One step of an execution as it was recorded: what was tried, and what came back."""
+
+    name: str
+    state: Literal["started", "done", "failed", "uncertain"]
+    at: Time
+    detail: str = ""
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Execution(Frozen):
+    """One run of one candidate; exactly one per decision. Its id is the idempotency key that executors receive."""
+
+    id: str
+    incident: str
+    candidate: Candidate
+    probability: Score
+    decision: Decision
+    state: ExecutionState = ExecutionState.PENDING
+    steps: tuple[StepRecord, ...] = ()
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    verification: Verification | None = None
+    created_at: Time
+    started_at: Time | None = None
+    ended_at: Time | None = None
+
+
+class Outcome(Frozen):
+    """What an execution taught: feeds ranking and autonomy."""
+
+    execution: str
+    incident: str
+    runbook: str
+    action: str
+    uses: str
+    environment: str
+    state: ExecutionState
+    verified: bool
+    """True only where verification measured health after the action."""
+    at: Time

@@ -1,0 +1,118 @@
+"""What Suture proposes: candidates with all parameters resolved, ranked, justified and cited."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field
+
+from models.domain.base import Duration, Frozen, Time, canonical_json, sha256_hex
+from models.domain.runbook import ApprovalRule, Check, Risk, Step
+from models.domain.signal import Score
+
+
+class Citation(Frozen):
+    """A quote that was checked: it is the text of `document` from `start` to `end`, in characters."""
+
+    document: str
+    start: int
+    end: int
+    quote: str
+
+
+class Candidate(Frozen):
+    """An action bound to an incident. Every template is rendered; nothing is left to resolve when it runs."""
+
+    incident: str
+    environment: str
+    service: str | None
+    """The service that is acted on: the culprit, else the incident's first."""
+    runbook: str
+    action: str
+    title: str
+    uses: str
+    arguments: dict[str, Any]
+    target: str
+    """What is acted on, for limits: `process:shop-api`; given by the executor from the arguments."""
+    parameters: dict[str, Any]
+    risk: Risk
+    reversible: bool
+    approval: ApprovalRule
+    timeout: Duration
+    preconditions: tuple[Check, ...]
+    verify: tuple[Check, ...]
+    rollback: Step | None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the whole candidate. Decisions and approvals name it: any change makes it another candidate."""
+        return sha256_hex(canonical_json(self.model_dump(mode="json", by_alias=True)))
+
+
+class Contribution(Frozen):
+    """One feature of the evidence: its value, and what it added to the log-odds."""
+
+    feature: str
+    value: float
+    log_odds: float
+    note: str = ""
+
+
+class RankedCandidate(Frozen):
+    """A candidate with its place in the order and the reasons."""
+
+    candidate: Candidate
+    probability: Score
+    justification: str
+    citations: tuple[Citation, ...]
+    evidence: tuple[Contribution, ...] = ()
+
+
+class Advice(Frozen):
+    """Words for a person, with their sources. Never executable."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+class Abstention(Frozen):
+    """Why no candidate is recommended."""
+
+    reason: str
+
+
+class ModelUse(Frozen):
+    """The language model's part: its name, its weight in the order, and why it was not used where it failed."""
+
+    name: str
+    weight: Score
+    failure: str | None = None
+    dropped: int = 0
+    """How many of its statements were dropped by the checks: unknown ids, quotes that are not in their passage."""
+
+
+class Dropped(Frozen):
+    """An action that could not become a candidate, with the reason."""
+
+    runbook: str
+    action: str
+    reason: str
+
+
+class Recommendation(Frozen):
+    """Ranked candidates, or an abstention with its reason. An abstention may still show candidates, unrecommended."""
+
+    id: str
+    incident: str
+    created_at: Time
+    abstained: Abstention | None = None
+    candidates: tuple[RankedCandidate, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    gaps: tuple[str, ...] = ()
+    """What could not be looked at or resolved, in words."""
+    dropped: tuple[Dropped, ...] = ()
+    model: ModelUse | None = None
+    """None where no language model is configured."""
+    similar: tuple[Citation, ...] = Field(default=())
+    """Past postmortems that resemble the incident, best first."""

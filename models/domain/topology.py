@@ -1,0 +1,44 @@
+"""Which service depends on which: read from a file, used for impact, grouping and localisation."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from models.domain.base import Frozen, Labels
+
+
+class Service(Frozen):
+    """One service. `labels` are added to its incidents (`process`, `owner`, …), so that runbooks can use them."""
+
+    depends_on: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Labels = Field(default_factory=dict)
+
+
+class Topology(Frozen):
+    """All services by name. A service that others name but that is not listed has no dependencies."""
+
+    services: dict[str, Service] = Field(default_factory=dict)
+
+    def dependencies(self, service: str) -> tuple[str, ...]:
+        """The services that `service` calls directly."""
+        known = self.services.get(service)
+        return known.depends_on if known else ()
+
+    def dependents(self, service: str) -> tuple[str, ...]:
+        """The services that call `service`, directly or through others, in breadth-first order."""
+        found: list[str] = []
+        frontier = [service]
+        while frontier:
+            callers = [
+                name
+                for name, entry in self.services.items()
+                if name != service and name not in found and any(callee in entry.depends_on for callee in frontier)
+            ]
+            found.extend(callers)
+            frontier = callers
+        return tuple(found)
+
+    def connected(self, one: str, other: str) -> bool:
+        """Whether one of the two is the other, or depends on it, directly or through others."""
+        return one == other or one in self.dependents(other) or other in self.dependents(one)

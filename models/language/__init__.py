@@ -1,0 +1,1 @@
+"""Prompts, structured answers, and the checks of what a language model says."""

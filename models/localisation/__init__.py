@@ -1,0 +1,1 @@
+"""Incident and topology in, ranked culprits out."""

@@ -1,0 +1,1 @@
+"""Evidence in, calibrated ranked candidates out."""

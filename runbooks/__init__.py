@@ -1,0 +1,1 @@
+"""The runbook format (schema, loader, linter, binding) and the library."""

@@ -1,0 +1,1 @@
+"""Policy, limits and the kill switch: what stands between a candidate and its execution."""

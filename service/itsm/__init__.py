@@ -1,0 +1,1 @@
+"""Ticket and paging systems, one file each."""

@@ -1,0 +1,1 @@
+"""A subset of PromQL, evaluated over embedded samples."""

@@ -1,0 +1,1 @@
+"""API keys, roles, signatures and secret references."""
