@@ -22,7 +22,7 @@ Labels = dict[str, str]
 class Frozen(BaseModel):
     """Base of the domain types: immutable, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="strings")
 
 
 class Severity(StrEnum):

@@ -93,6 +93,8 @@ class Incident(Frozen):
     updated_at: Time
     ended_at: Time | None = None
     timeline: tuple[TimelineEntry, ...] = ()
+    version: int = 0
+    """Counts changes of the stored document: a writer that read an older one is refused."""
 
     @property
     def culprit(self) -> Culprit | None:

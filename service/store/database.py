@@ -1,0 +1,108 @@
+"""Opening the database: SQLite in WAL mode or PostgreSQL by URL, migrated to the newest tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from models.domain.errors import BadInput, Unavailable
+
+_BUSY_TIMEOUT_MS = 30_000
+_WRITES = "suture_writes"
+
+
+class Database:
+    """An engine with the two kinds of transaction that Suture uses."""
+
+    def __init__(self, url: str) -> None:
+        """Raises BadInput for a URL that is not one of SQLite or PostgreSQL."""
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; nothing is written."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """All of it or nothing of it. SQLite's write lock is taken at once, so that a second writer waits, not fails."""
+        with self.engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+            yield connection
+
+    def lock(self, connection: Connection, name: str) -> None:
+        """Hold a lock of that name over all replicas until the transaction ends. (SQLite's write lock is one.)"""
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"suture:{name}"})
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest revision; replicas that start together take turns. Raises Unavailable."""
+        from alembic import command  # noqa: PLC0415  (costly, and only needed here)
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with self.write() as connection:
+                self.lock(connection, "migrate")
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except OperationalError as error:
+            raise Unavailable(f"the database {self.shown} cannot be opened: {error.orig}") from error
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """A migrated database at the URL; for SQLite the file and its folder are made."""
+    database = Database(url)
+    database.migrate()
+    return database
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise BadInput(f"the database URL cannot be read: {error}", where="SUTURE_DATABASE_URL") from error
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    if parsed.get_backend_name() != "sqlite":
+        raise BadInput(
+            f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql", where="SUTURE_DATABASE_URL"
+        )
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling starts them too late; `_begin_sqlite` starts them instead.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # an accepted signal survives a power cut
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,211 @@
+"""Executions and their approvals: states by compare-and-set, one active a target, one word a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from models.domain.base import Clock
+from models.domain.errors import Conflict, NotFound
+from models.domain.execution import (
+    EXECUTION_TRANSITIONS,
+    FINAL_STATES,
+    Approval,
+    Execution,
+    ExecutionState,
+    Outcome,
+    StepRecord,
+)
+from service.store.audit import AuditLog
+from service.store.database import Database
+from service.store.incidents import incident_number
+from service.store.tables import approvals, executions, outcomes
+
+
+class TargetBusy(Conflict):
+    """Another execution is active on the same target."""
+
+    title = "target busy"
+
+
+class Executions:
+    """The repository of executions, approvals and outcomes."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def add(self, execution: Execution, workflow: str) -> None:
+        """Store a new execution; one of the same id is left as it is, so that a repeated step does no harm."""
+        with self._database.write() as connection:
+            if connection.execute(select(executions.c.number).where(executions.c.id == execution.id)).first():
+                return
+            connection.execute(
+                insert(executions).values(
+                    id=execution.id, incident=incident_number(execution.incident), workflow=workflow,
+                    candidate_hash=execution.candidate.hash, target=execution.candidate.target, state=execution.state,
+                    document=execution.model_dump(mode="json", by_alias=True),
+                )
+            )  # fmt: skip
+            self._audit.append(connection, "execution.decided", execution.id, _decided(execution))
+
+    def get(self, identifier: str) -> Execution:
+        """One execution. Raises NotFound."""
+        with self._database.read() as connection:
+            return self._load(connection, identifier)
+
+    def workflow_of(self, identifier: str) -> str:
+        """The workflow that carries the execution: whom to wake after an approval."""
+        with self._database.read() as connection:
+            found = connection.execute(select(executions.c.workflow).where(executions.c.id == identifier)).scalar()
+        if found is None:
+            raise NotFound(f"there is no execution {identifier}")
+        return str(found)
+
+    def page(
+        self,
+        *,
+        after: int | None = None,
+        limit: int = 50,
+        incident: str | None = None,
+        state: ExecutionState | None = None,
+    ) -> list[tuple[int, Execution]]:
+        """Executions with their row numbers, newest first, older than row `after`."""
+        query = select(executions.c.number, executions.c.document).order_by(executions.c.number.desc()).limit(limit)
+        if after is not None:
+            query = query.where(executions.c.number < after)
+        if incident is not None:
+            query = query.where(executions.c.incident == incident_number(incident))
+        if state is not None:
+            query = query.where(executions.c.state == state)
+        with self._database.read() as connection:
+            rows = connection.execute(query).tuples().all()
+        return [(number, Execution.model_validate(document)) for number, document in rows]
+
+    def transition(self, identifier: str, to: ExecutionState, step: StepRecord, **changes: Any) -> Execution:
+        """Move to a state and record the step that did it, with changed fields. The state it is in already: no change.
+
+        Raises Conflict where the state may not follow, TargetBusy where another execution is active on the target.
+        """
+        try:
+            with self._database.write() as connection:
+                return self._move(connection, identifier, to, step, changes)
+        except IntegrityError as error:
+            raise TargetBusy(f"another execution is active on the target of {identifier}") from error
+
+    def _move(
+        self, connection: Connection, identifier: str, to: ExecutionState, step: StepRecord, changes: dict[str, Any]
+    ) -> Execution:
+        execution = self._load(connection, identifier, lock=True)
+        if execution.state is to:
+            return execution
+        if to not in EXECUTION_TRANSITIONS[execution.state]:
+            raise Conflict(f"{identifier} is {execution.state}; it cannot become {to}")
+        now = self._clock()
+        if to is ExecutionState.RUNNING:
+            changes = {"started_at": now, **changes}
+        if to in FINAL_STATES:
+            changes = {"ended_at": now, **changes}
+        moved = execution.model_copy(update={**changes, "state": to, "steps": (*execution.steps, step)})
+        changed = connection.execute(
+            update(executions)
+            .where(executions.c.id == identifier, executions.c.state == execution.state)
+            .values(state=to, document=moved.model_dump(mode="json", by_alias=True))
+        )
+        if changed.rowcount != 1:
+            raise Conflict(f"{identifier} left the state {execution.state} meanwhile")
+        details = {"from": execution.state, "to": to, "step": step.name, "detail": step.detail}
+        self._audit.append(connection, f"execution.{to}", identifier, details)
+        return moved
+
+    def record(self, identifier: str, step: StepRecord) -> None:
+        """Add a step's record without a change of state. A step that says the same as before is left out."""
+        with self._database.write() as connection:
+            execution = self._load(connection, identifier, lock=True)
+            if any((known.name, known.state) == (step.name, step.state) for known in execution.steps):
+                return
+            changed = execution.model_copy(update={"steps": (*execution.steps, step)})
+            connection.execute(
+                update(executions)
+                .where(executions.c.id == identifier)
+                .values(document=changed.model_dump(mode="json", by_alias=True))
+            )
+            details = {"step": step.name, "state": step.state, "detail": step.detail}
+            self._audit.append(connection, "execution.step", identifier, details)
+
+    def add_approval(self, approval: Approval) -> None:
+        """Store a person's word. Raises Conflict where the person spoke already or the execution does not wait."""
+        with self._database.write() as connection:
+            execution = self._load(connection, approval.execution, lock=True)
+            if execution.state is not ExecutionState.PENDING:
+                raise Conflict(f"{approval.execution} is {execution.state}; it does not wait for an approval")
+            spoken = select(approvals.c.number).where(
+                approvals.c.execution == approval.execution, approvals.c.by == approval.by
+            )
+            if connection.execute(spoken).first():
+                raise Conflict(f"{approval.by} has already decided on {approval.execution}")
+            connection.execute(
+                insert(approvals).values(
+                    id=approval.id,
+                    execution=approval.execution,
+                    by=approval.by,
+                    document=approval.model_dump(mode="json"),
+                )
+            )
+            verdict = "approval.given" if approval.approved else "approval.refused"
+            details = {"candidate": approval.candidate_hash, "comment": approval.comment, "role": approval.role}
+            self._audit.append(connection, verdict, approval.execution, details, approval.by)
+
+    def approvals(self, execution: str) -> list[Approval]:
+        """The words of people on an execution, in order."""
+        query = select(approvals.c.document).where(approvals.c.execution == execution).order_by(approvals.c.number)
+        with self._database.read() as connection:
+            return [Approval.model_validate(document) for document in connection.execute(query).scalars()]
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        """Store what an execution taught, once."""
+        with self._database.write() as connection:
+            if connection.execute(select(outcomes.c.at).where(outcomes.c.execution == outcome.execution)).first():
+                return
+            connection.execute(
+                insert(outcomes).values(
+                    execution=outcome.execution, uses=outcome.uses, runbook=outcome.runbook, action=outcome.action,
+                    environment=outcome.environment, verified=outcome.verified, at=outcome.at.isoformat(),
+                    document=outcome.model_dump(mode="json"),
+                )
+            )  # fmt: skip
+            self._audit.append(connection, "outcome.recorded", outcome.execution, outcome.model_dump(mode="json"))
+
+    def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:
+        """All outcomes of an action in an environment, oldest first."""
+        query = (
+            select(outcomes.c.document)
+            .where(outcomes.c.runbook == runbook, outcomes.c.action == action, outcomes.c.environment == environment)
+            .order_by(outcomes.c.at)
+        )
+        with self._database.read() as connection:
+            return [Outcome.model_validate(document) for document in connection.execute(query).scalars()]
+
+    def _load(self, connection: Connection, identifier: str, *, lock: bool = False) -> Execution:
+        query = select(executions.c.document).where(executions.c.id == identifier)
+        # Locked: the document is read, changed and written back. (SQLite's writers are alone anyway.)
+        document = connection.execute(query.with_for_update() if lock else query).scalar()
+        if document is None:
+            raise NotFound(f"there is no execution {identifier}")
+        return Execution.model_validate(document)
+
+
+def _decided(execution: Execution) -> dict[str, Any]:
+    candidate, decision = execution.candidate, execution.decision
+    return {
+        "incident": execution.incident,
+        "candidate": candidate.hash,
+        "uses": candidate.uses,
+        "target": candidate.target,
+        "verdict": decision.verdict,
+        "policies": list(decision.policies),
+        "reason": decision.reason,
+    }

@@ -1,0 +1,221 @@
+"""Incidents in the database: documents with a version, a status that changes by compare-and-set, and a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from models.domain.base import Clock
+from models.domain.errors import Conflict, NotFound
+from models.domain.incident import ACTIVE_STATUSES, INCIDENT_TRANSITIONS, Incident, IncidentStatus, TimelineEntry
+from service.store.audit import AuditLog
+from service.store.database import Database
+from service.store.tables import incidents, timeline
+
+_PREFIX = "INC-"
+_STORED_APART = {"id", "status", "version", "timeline", "ended_at"}
+
+
+def incident_number(identifier: str) -> int:
+    """The number in `INC-<number>`. Raises NotFound where it is not of that form."""
+    digits = identifier.removeprefix(_PREFIX)
+    if digits == identifier or not digits.isdecimal():
+        raise NotFound(f"there is no incident {identifier!r}; incidents are named {_PREFIX}<number>")
+    return int(digits)
+
+
+class Incidents:
+    """The repository of incidents. Methods that take a connection take part in the caller's transaction."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def add(self, connection: Connection, draft: Incident) -> Incident:
+        """Store a new incident and give it its identifier."""
+        inserted = connection.execute(
+            insert(incidents).values(
+                status=draft.status, environment=draft.environment, severity=draft.severity, version=1,
+                updated_at=draft.updated_at.isoformat(), document=_document(draft),
+            )
+        )  # fmt: skip
+        number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+        incident = draft.model_copy(update={"id": f"{_PREFIX}{number}", "version": 1})
+        self._audit.append(
+            connection, "incident.opened", incident.id, {"title": incident.title, "severity": incident.severity}
+        )
+        self.note(connection, incident.id, "opened", incident.title, {"signals": [s.name for s in incident.signals]})
+        return incident
+
+    def save(self, connection: Connection, incident: Incident) -> Incident:
+        """Store a changed document (all but status and timeline). Raises Conflict where it changed meanwhile."""
+        changed = connection.execute(
+            update(incidents)
+            .where(incidents.c.number == incident_number(incident.id), incidents.c.version == incident.version)
+            .values(
+                environment=incident.environment, severity=incident.severity, version=incident.version + 1,
+                updated_at=self._clock().isoformat(), document=_document(incident),
+            )
+        )  # fmt: skip
+        if changed.rowcount != 1:
+            raise Conflict(f"{incident.id} was changed by someone else meanwhile")
+        return incident.model_copy(update={"version": incident.version + 1})
+
+    def transition(
+        self,
+        identifier: str,
+        to: IncidentStatus,
+        reason: str,
+        *,
+        actor: str = "suture",
+        data: dict[str, Any] | None = None,
+    ) -> bool:
+        """Move an incident to a status. False where it is there already; raises Conflict where it may not go there."""
+        with self._database.write() as connection:
+            return self.transition_in(connection, identifier, to, reason, actor=actor, data=data)
+
+    def transition_in(
+        self,
+        connection: Connection,
+        identifier: str,
+        to: IncidentStatus,
+        reason: str,
+        *,
+        actor: str = "suture",
+        data: dict[str, Any] | None = None,
+    ) -> bool:
+        """As `transition`, in the caller's transaction."""
+        number, now = incident_number(identifier), self._clock()
+        row = connection.execute(select(incidents.c.status).where(incidents.c.number == number)).scalar()
+        if row is None:
+            raise NotFound(f"there is no incident {identifier}")
+        current = IncidentStatus(row)
+        if current is to:
+            return False
+        if to not in INCIDENT_TRANSITIONS[current]:
+            raise Conflict(f"{identifier} is {current}; it cannot become {to}")
+        values: dict[str, Any] = {"status": to, "updated_at": now.isoformat()}
+        values["ended_at"] = now.isoformat() if to not in ACTIVE_STATUSES else None
+        changed = connection.execute(
+            update(incidents).where(incidents.c.number == number, incidents.c.status == current).values(**values)
+        )
+        if changed.rowcount != 1:
+            raise Conflict(f"{identifier} left the status {current} meanwhile")
+        details = {"from": current, "to": to, "reason": reason, **(data or {})}
+        self._audit.append(connection, f"incident.{to}", identifier, details, actor)
+        self.note(connection, identifier, str(to), reason, data or {})
+        return True
+
+    def note(
+        self,
+        connection: Connection,
+        identifier: str,
+        kind: str,
+        text: str,
+        data: dict[str, Any],
+        key: str | None = None,
+    ) -> None:
+        """Add to the timeline. With a key, a second entry of the same key is left out."""
+        number = incident_number(identifier)
+        if key is not None:
+            known = select(timeline.c.number).where(timeline.c.incident == number, timeline.c.key == key)
+            if connection.execute(known).first():
+                return
+        entry = TimelineEntry(at=self._clock(), kind=kind, text=text, data=data)
+        connection.execute(insert(timeline).values(incident=number, key=key, entry=entry.model_dump(mode="json")))
+
+    def record(
+        self, identifier: str, kind: str, text: str, data: dict[str, Any] | None = None, key: str | None = None
+    ) -> None:
+        """As `note`, in a transaction of its own."""
+        with self._database.write() as connection:
+            self.note(connection, identifier, kind, text, data or {}, key)
+
+    def set_ticket(self, identifier: str, reference: str) -> None:
+        """Remember the ticket that was opened for an incident."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(incidents).where(incidents.c.number == incident_number(identifier)).values(ticket=reference)
+            )
+
+    def ticket(self, identifier: str) -> str | None:
+        """The ticket's reference."""
+        query = select(incidents.c.ticket).where(incidents.c.number == incident_number(identifier))
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def get(self, identifier: str) -> Incident:
+        """One incident with its timeline. Raises NotFound."""
+        number = incident_number(identifier)
+        with self._database.read() as connection:
+            row = connection.execute(select(incidents).where(incidents.c.number == number)).first()
+            entries = connection.execute(
+                select(timeline.c.entry).where(timeline.c.incident == number).order_by(timeline.c.number)
+            ).scalars()
+            if row is None:
+                raise NotFound(f"there is no incident {identifier}")
+            return _incident(row, tuple(TimelineEntry.model_validate(entry) for entry in entries))
+
+    def page(
+        self,
+        *,
+        after: int | None = None,
+        limit: int = 50,
+        statuses: Collection[IncidentStatus] = (),
+        environment: str | None = None,
+    ) -> list[Incident]:
+        """Incidents, newest first, older than number `after`; without their timelines."""
+        query = select(incidents).order_by(incidents.c.number.desc()).limit(limit)
+        if after is not None:
+            query = query.where(incidents.c.number < after)
+        if statuses:
+            query = query.where(incidents.c.status.in_(list(statuses)))
+        if environment is not None:
+            query = query.where(incidents.c.environment == environment)
+        with self._database.read() as connection:
+            return [_incident(row) for row in connection.execute(query)]
+
+    def active(self, connection: Connection) -> list[Incident]:
+        """All incidents that still take signals, oldest first."""
+        query = select(incidents).where(incidents.c.status.in_(list(ACTIVE_STATUSES))).order_by(incidents.c.number)
+        return [_incident(row) for row in connection.execute(query)]
+
+    def ended_since(self, connection: Connection, since: datetime) -> list[Incident]:
+        """Incidents that ended at `since` or later: a signal of theirs reopens rather than opens."""
+        query = select(incidents).where(
+            incidents.c.status.not_in(list(ACTIVE_STATUSES)), incidents.c.ended_at >= since.isoformat()
+        )
+        return [_incident(row) for row in connection.execute(query)]
+
+    def in_status(self, status: IncidentStatus) -> list[str]:
+        """Identifiers of the incidents in a status, oldest first."""
+        query = select(incidents.c.number).where(incidents.c.status == status).order_by(incidents.c.number)
+        with self._database.read() as connection:
+            return [f"{_PREFIX}{number}" for number in connection.execute(query).scalars()]
+
+    def counts(self) -> dict[str, int]:
+        """How many incidents are in each status."""
+        query = select(incidents.c.status, func.count()).group_by(incidents.c.status)
+        with self._database.read() as connection:
+            return dict(connection.execute(query).tuples().all())
+
+
+def _document(incident: Incident) -> dict[str, Any]:
+    return incident.model_dump(mode="json", exclude=_STORED_APART)
+
+
+def _incident(row: Row[Any], entries: Sequence[TimelineEntry] = ()) -> Incident:
+    return Incident.model_validate(
+        {
+            **row.document,
+            "id": f"{_PREFIX}{row.number}",
+            "status": row.status,
+            "version": row.version,
+            "ended_at": row.ended_at,
+            "timeline": entries,
+        }
+    )

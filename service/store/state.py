@@ -1,0 +1,54 @@
+"""Small durable things: the kill switch and the detector's saved state."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select
+
+from models.domain.base import Clock
+from service.store.audit import AuditLog
+from service.store.database import Database
+from service.store.tables import detector_states, switches
+
+_KILL = "kill-switch"
+
+
+class KillSwitch:
+    """Stops new executions over all replicas at once: every decision and every start reads it from the database."""
+
+    def __init__(self, database: Database, audit: AuditLog) -> None:
+        self._database = database
+        self._audit = audit
+
+    def is_on(self) -> bool:
+        """Whether new executions are stopped."""
+        with self._database.read() as connection:
+            value = connection.execute(select(switches.c.value).where(switches.c.name == _KILL)).scalar()
+        return bool(value)
+
+    def turn(self, on: bool, actor: str) -> None:
+        """Turn it; the change is audited."""
+        with self._database.write() as connection:
+            connection.execute(delete(switches).where(switches.c.name == _KILL))
+            connection.execute(insert(switches).values(name=_KILL, value=on))
+            self._audit.append(connection, "kill-switch.on" if on else "kill-switch.off", _KILL, {}, actor)
+
+
+class DetectorStates:
+    """What the detector knows, over a restart."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def save(self, name: str, state: bytes) -> None:
+        """Keep the newest state of the detector of that name."""
+        with self._database.write() as connection:
+            connection.execute(delete(detector_states).where(detector_states.c.name == name))
+            connection.execute(
+                insert(detector_states).values(name=name, saved_at=self._clock().timestamp(), state=state)
+            )
+
+    def load(self, name: str) -> bytes | None:
+        """The state, where one was saved."""
+        with self._database.read() as connection:
+            return connection.execute(select(detector_states.c.state).where(detector_states.c.name == name)).scalar()

@@ -1,0 +1,150 @@
+"""The tables. A row keeps its domain object as JSON; columns beside it are what queries and constraints need."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from models.domain.execution import FINAL_STATES, ExecutionState
+
+metadata = MetaData()
+
+# SQLite numbers rows only through INTEGER, PostgreSQL wants BIGINT.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("status", String(32), nullable=False),
+    Column("environment", String(200), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", String(40), nullable=False),
+    Column("ended_at", String(40)),
+    Column("ticket", String(200)),
+    Column("document", JSON, nullable=False),
+    Index("incidents_status", "status"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("incident", _Number, nullable=False, index=True),
+    Column("key", String(200)),
+    Column("entry", JSON, nullable=False),
+    # A step that runs again after a crash writes its entry once.
+    UniqueConstraint("incident", "key", name="timeline_key"),
+)
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("incident", _Number, nullable=False, index=True),
+    Column("document", JSON, nullable=False),
+)
+
+_ACTIVE = ", ".join(f"'{state}'" for state in sorted(set(ExecutionState) - FINAL_STATES - {ExecutionState.PENDING}))
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("incident", _Number, nullable=False, index=True),
+    Column("workflow", String(200), nullable=False),
+    Column("candidate_hash", String(64), nullable=False),
+    Column("target", String(300), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("document", JSON, nullable=False),
+    # At most one active execution a target, over all replicas: the database itself refuses a second one.
+    Index(
+        "executions_one_active_per_target",
+        "target",
+        unique=True,
+        sqlite_where=text(f"state IN ({_ACTIVE})"),
+        postgresql_where=text(f"state IN ({_ACTIVE})"),
+    ),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("execution", String(64), nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("document", JSON, nullable=False),
+    # One word a person: changing it afterwards would change what was decided on.
+    UniqueConstraint("execution", "by", name="approvals_one_per_person"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("execution", String(64), primary_key=True),
+    Column("uses", String(200), nullable=False),
+    Column("runbook", String(100), nullable=False),
+    Column("action", String(100), nullable=False),
+    Column("environment", String(200), nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("outcomes_action", "runbook", "action", "environment"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False),
+    Column("at", String(40), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("event", String(100), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Column("revoked_at", String(40)),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+detector_states = Table(
+    "detector_states",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("saved_at", Float, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
