@@ -34,7 +34,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """All of it or nothing of it. SQLite's write lock is taken at once, so that a second writer waits, not fails."""
+        """All of it or nothing of it. SQLite's write lock is taken at once: a second writer waits, not fails."""
         with self.engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
             yield connection
 

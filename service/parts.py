@@ -1,0 +1,65 @@
+"""The parts of one running installation: what `service/app.py` makes and everything else is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.domain.base import Clock
+    from models.domain.topology import Topology
+    from retrieval.index import PassageIndex
+    from service.corpus import CorpusKeeper
+    from service.guard.approvals import Approvals
+    from service.guard.guard import Guard
+    from service.intake import Intake
+    from service.pipeline import Pipeline
+    from service.ports import Executor, Source, Ticketing
+    from service.remediation.workflow import Remediation
+    from service.settings import Settings
+    from service.store.audit import AuditLog
+    from service.store.database import Database
+    from service.store.executions import Executions
+    from service.store.incidents import Incidents
+    from service.store.keys import Keys
+    from service.store.recommendations import Recommendations
+    from service.store.samples import SampleStore
+    from service.store.state import DetectorStates, KillSwitch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything, made once. Tests make their own with other parts in place."""
+
+    settings: Settings
+    clock: Clock
+    # State
+    database: Database
+    audit: AuditLog
+    incidents: Incidents
+    executions: Executions
+    recommendations: Recommendations
+    keys: Keys
+    kill_switch: KillSwitch
+    detector_states: DetectorStates
+    samples: SampleStore
+    # Knowledge
+    topology: Topology
+    corpus: CorpusKeeper
+    index: PassageIndex
+    # The outside
+    source: Source
+    executors: dict[str, Executor]
+    ticketing: Ticketing
+    # The flow
+    intake: Intake
+    pipeline: Pipeline
+    guard: Guard
+    approvals: Approvals
+    remediation: Remediation
+
+    def close(self) -> None:
+        """Let go of files and connections; a workflow in progress continues at the next start."""
+        self.remediation.stop()
+        self.samples.close()
+        self.database.close()
