@@ -1,0 +1,63 @@
+"""Saying "I do not know", and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.domain.recommendation import Abstention, Dropped, RankedCandidate
+from models.domain.runbook import ScoredPassage
+
+DEFAULT_THRESHOLD = 0.25
+NEAREST = 3
+
+
+def abstain(
+    ranked: Sequence[RankedCandidate],
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    nearest: Sequence[ScoredPassage] = (),
+    dropped: Sequence[Dropped] = (),
+) -> Abstention | None:
+    """The reason why no candidate is recommended; None where one reaches the threshold.
+
+    `nearest` are the passages that retrieval found, `dropped` the actions that could not become candidates: both
+    only shape the words. The decision rests on the calibrated probability, never on a cosine similarity.
+    """
+    if ranked and max(one.probability for one in ranked) >= threshold:
+        return None
+    parts = [_below(ranked, threshold) if ranked else "No runbook offers an action for this incident.", _near(nearest)]
+    parts += [f"{one.runbook}/{one.action} could not be offered: {one.reason}." for one in dropped[:NEAREST]]
+    return Abstention(reason=" ".join(part for part in parts if part))
+
+
+def _below(ranked: Sequence[RankedCandidate], threshold: float) -> str:
+    best = max(ranked, key=lambda one: one.probability)
+    name = f"{best.candidate.runbook}/{best.candidate.action}"
+    return (
+        f"No candidate reaches the probability {threshold:g}. The best, {name}, has {best.probability:.2f}; "
+        f"missing: {_missing(best)}."
+    )
+
+
+def _missing(best: RankedCandidate) -> str:
+    values = {part.feature: part for part in best.evidence}
+    found: list[str] = []
+    if "trigger" in values and values["trigger"].value == 0:
+        found.append("a matching trigger")
+    if "unmatched" in values:
+        found.append("words in common with its runbook")
+    if "precondition" in values and values["precondition"].value < 0:
+        found.append("its precondition, which does not hold now")
+    if "diagnosis" in values and values["diagnosis"].value < 0:
+        found.append("support from the diagnosis checks, which refute it")
+    if "culprit" in values and values["culprit"].value == 0:
+        found.append("a culprit that it acts on")
+    return ", ".join(found) or "stronger evidence of any kind"
+
+
+def _near(nearest: Sequence[ScoredPassage]) -> str:
+    titles: dict[str, float] = {}
+    for found in sorted(nearest, key=lambda item: -item.score):
+        titles.setdefault(found.passage.title, found.lexical)
+    shown = [f"“{title}” (BM25 {lexical:.1f})" for title, lexical in list(titles.items())[:NEAREST]]
+    return f"Nearest documents: {', '.join(shown)}." if shown else "Retrieval found no document that resembles it."

@@ -1,0 +1,98 @@
+"""Evidence as numbers. Every feature is monotone: more of it never speaks the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from models.domain.runbook import Risk
+from models.ranking.evidence import CandidateEvidence
+
+LEXICAL_HALF = 10.0
+"""The BM25 score that maps to one half. BM25 has no upper end; one shared rare word gives about 4, a passage that
+answers the query 15 and more."""
+
+SUBSTANCE = 0.35
+"""Below this lexical value (a BM25 score of about 5) the words in common say nothing about the fit."""
+
+MAX_ANSWERS = 2.0
+"""More than two diagnosis answers in one direction add nothing: checks of one runbook are rarely independent."""
+
+RISK_COST: dict[Risk, float] = {"low": 0.0, "medium": 0.5, "high": 1.0}
+
+
+class Feature(NamedTuple):
+    """One number of the evidence, with what it was made of in words."""
+
+    name: str
+    value: float
+    note: str
+
+
+SIGNS: dict[str, int] = {
+    "trigger": 1,
+    "precondition": 1,
+    "culprit": 1,
+    "diagnosis": 1,
+    "lexical": 1,
+    "lead": 1,
+    "dense": 1,
+    "agreement": 1,
+    "history": 1,
+    "risk": -1,
+}
+"""Every feature, and the direction in which it moves the probability. Weights of the other sign are refused."""
+
+
+def saturate(bm25: float) -> float:
+    """A BM25 score in [0, inf) as a value in [0, 1)."""
+    return bm25 / (bm25 + LEXICAL_HALF) if bm25 > 0 else 0.0
+
+
+def features_of(item: CandidateEvidence, strongest: float) -> tuple[Feature, ...]:
+    """The features in the order of SIGNS. `strongest` is the best BM25 score among all candidates of the incident."""
+    return (
+        Feature("trigger", float(bool(item.triggers)), f"{len(item.triggers)} of its triggers matched"),
+        _precondition(item),
+        Feature(
+            "culprit", float(item.culprit_match), "acts on the most probable culprit" if item.culprit_match else ""
+        ),
+        _diagnosis(item),
+        Feature("lexical", saturate(item.lexical), f"best BM25 score {item.lexical:.1f}"),
+        Feature("lead", min(item.lexical / strongest, 1.0) if strongest > 0 else 0.0, "share of the strongest match"),
+        Feature("dense", min(max(item.dense, 0.0), 1.0), f"best cosine similarity {item.dense:.2f}"),
+        Feature("agreement", _agreement(len(item.passages)), f"{len(item.passages)} passages found"),
+        _history(item),
+        Feature("risk", RISK_COST[item.candidate.risk], f"{item.candidate.risk} risk"),
+    )
+
+
+def strongest_match(evidence: Sequence[CandidateEvidence]) -> float:
+    """The best BM25 score among all candidates, 0 where there is none."""
+    return max((item.lexical for item in evidence), default=0.0)
+
+
+def _precondition(item: CandidateEvidence) -> Feature:
+    if item.precondition is None:
+        return Feature("precondition", 0.0, "not looked at" if item.candidate.preconditions else "it has none")
+    holds = item.precondition
+    return Feature("precondition", 1.0 if holds else -1.0, "holds now" if holds else "does not hold now")
+
+
+def _diagnosis(item: CandidateEvidence) -> Feature:
+    said = [answer.stance for answer in item.diagnosis if answer.check.passed]
+    balance = float(said.count("supports") - said.count("refutes"))
+    note = f"{said.count('supports')} checks support it, {said.count('refutes')} refute it" if said else ""
+    return Feature("diagnosis", max(-MAX_ANSWERS, min(MAX_ANSWERS, balance)), note)
+
+
+def _agreement(passages: int) -> float:
+    # Each further passage halves what is left to gain.
+    return float(1.0 - 0.5 ** (passages - 1)) if passages else 0.0
+
+
+def _history(item: CandidateEvidence) -> Feature:
+    """The mean of the Beta(1 + successes, 1 + failures) posterior (Laplace's rule of succession), less its prior."""
+    total = item.successes + item.failures
+    mean = (item.successes + 1.0) / (total + 2.0)
+    return Feature("history", mean - 0.5, f"helped in {item.successes:g} of {total:g} executions" if total else "")

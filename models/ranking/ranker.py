@@ -1,0 +1,95 @@
+"""The evidence ranker: a monotone logistic model whose every step can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from models.domain.incident import Incident
+from models.domain.recommendation import Citation, Contribution, RankedCandidate
+from models.domain.runbook import Document
+from models.ranking.citations import cite_best, cite_text, incident_text, words_of
+from models.ranking.evidence import CandidateEvidence
+from models.ranking.features import RISK_COST, SUBSTANCE, features_of, saturate, strongest_match
+from models.ranking.justification import justify
+from models.ranking.weights import DEFAULT_WEIGHTS, Weights
+
+UNMATCHED_CAP = 0.1
+"""The most that a candidate may get with neither a matching trigger nor words in common. Cosine similarity alone
+does not tell a fitting runbook from one of the same field, so no sum of weak evidence may stand in for a match."""
+
+_NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
+
+
+def rank(
+    incident: Incident,
+    evidence: Sequence[CandidateEvidence],
+    *,
+    weights: Weights = DEFAULT_WEIGHTS,
+    documents: Mapping[str, Document] = _NO_DOCUMENTS,
+) -> tuple[RankedCandidate, ...]:
+    """The candidates, most probable first, each with its probability of being the right action.
+
+    The log-odds of each is the sum of its `evidence`: prior, one contribution a feature, and the cap where it
+    applies. `documents` by id lets triggers be cited and quotes be checked once more against their source.
+    """
+    strongest = strongest_match(evidence)
+    wanted = words_of(incident_text(incident))
+    ranked = [_ranked(item, strongest, wanted, weights, documents) for item in evidence]
+    # The hash last: equal evidence must not give an order that changes from run to run.
+    return tuple(sorted(ranked, key=lambda one: (-one.probability, RISK_COST[one.candidate.risk], one.candidate.hash)))
+
+
+def logit(probability: float) -> float:
+    """Log-odds, with probabilities of 0 and 1 taken as one in a million off."""
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
+
+
+def sigmoid(log_odds: float) -> float:
+    """The probability of log-odds, without overflow."""
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
+
+
+def contributions_of(item: CandidateEvidence, strongest: float, weights: Weights) -> tuple[Contribution, ...]:
+    """What each feature adds to the log-odds; their sum is the log-odds of the probability."""
+    found = [Contribution(feature="prior", value=1.0, log_odds=weights.bias, note="before any evidence")]
+    for name, value, note in features_of(item, strongest):
+        found.append(
+            Contribution(feature=name, value=value, log_odds=weights.per_feature[name] * value, note=note),
+        )
+    excess = sum(part.log_odds for part in found) - logit(UNMATCHED_CAP)
+    if not item.triggers and saturate(item.lexical) < SUBSTANCE and excess > 0:
+        note = f"no trigger matched and few words in common: at most {UNMATCHED_CAP}"
+        found.append(Contribution(feature="unmatched", value=1.0, log_odds=-excess, note=note))
+    return tuple(found)
+
+
+def _ranked(
+    item: CandidateEvidence,
+    strongest: float,
+    wanted: frozenset[str],
+    weights: Weights,
+    documents: Mapping[str, Document],
+) -> RankedCandidate:
+    contributions = contributions_of(item, strongest, weights)
+    return RankedCandidate(
+        candidate=item.candidate,
+        probability=sigmoid(sum(part.log_odds for part in contributions)),
+        justification=justify(item),
+        citations=_citations(item, wanted, documents),
+        evidence=contributions,
+    )
+
+
+def _citations(
+    item: CandidateEvidence, wanted: frozenset[str], documents: Mapping[str, Document]
+) -> tuple[Citation, ...]:
+    """The first matched trigger as it stands in the front matter, then the best passages."""
+    document = documents.get(item.candidate.runbook)
+    trigger = cite_text(document, item.triggers[0]) if document and item.triggers else None
+    return (*((trigger,) if trigger else ()), *cite_best(item.passages, wanted, documents))
