@@ -1,0 +1,104 @@
+"""Where everything of one sandbox is: its folder, its ports, its passwords. Written once, read by every part."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from models.domain.errors import BadInput
+
+HOST = "127.0.0.1"
+PROGRAMS = ("postgres", "db-exporter", "shop", "loadgen")
+"""In the order in which they start. `postgres` and `shop` can be broken; the other two observe."""
+SOCKET_PATH_LIMIT = 100
+"""sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the final NUL included."""
+_FILE = "sandbox.json"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folder and what is chosen for it at its creation."""
+
+    folder: Path
+    ports: dict[str, int]
+    """Of each program in PROGRAMS, on 127.0.0.1."""
+    passwords: dict[str, str]
+    """Of each PostgreSQL role: `postgres` (superuser), `shop`, `monitor`, `batch`."""
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Choose free ports and new passwords, and write them to `folder/sandbox.json` (owner only).
+
+        Raises BadInput where the folder holds a sandbox already or its path is too long.
+        """
+        folder = folder.resolve()
+        if len(str(folder / "supervisor.sock")) > SOCKET_PATH_LIMIT:
+            raise BadInput(f"the path {folder} is too long for a socket below it: choose a shorter one")
+        if (folder / _FILE).exists():
+            raise BadInput(f"{folder} already holds a sandbox: choose another folder, or remove it")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        roles = ("postgres", "shop", "monitor", "batch")
+        layout = cls(folder, free_ports(PROGRAMS), {role: secrets.token_hex(16) for role in roles})
+        for name in ("logs", "shop-metrics"):
+            (folder / name).mkdir(exist_ok=True)
+        private(folder / _FILE, json.dumps({**asdict(layout), "folder": str(folder)}, indent=1))
+        return layout
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The layout of an existing sandbox. Raises BadInput where there is none."""
+        try:
+            values = json.loads((folder / _FILE).read_text())
+        except FileNotFoundError as error:
+            raise BadInput(f"{folder} holds no sandbox: start one with `suture sandbox up --folder {folder}`") from error
+        return cls(Path(values["folder"]), values["ports"], values["passwords"])
+
+    @property
+    def socket(self) -> Path:
+        """Supervisor's XML-RPC socket."""
+        return self.folder / "supervisor.sock"
+
+    @property
+    def supervisor_url(self) -> str:
+        """Supervisor's XML-RPC address, as the `process` executor takes it."""
+        return f"unix://{self.socket}"
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.folder / "pgdata"
+
+    def log(self, program: str) -> Path:
+        """What a program printed."""
+        return self.folder / "logs" / f"{program}.log"
+
+    def url(self, program: str, path: str = "/metrics") -> str:
+        """The HTTP address of a program other than `postgres`."""
+        return f"http://{HOST}:{self.ports[program]}{path}"
+
+    def dsn(self, role: str) -> str:
+        """The libpq connection string of a role, to the database `shop`."""
+        return (
+            f"host={HOST} port={self.ports['postgres']} dbname=shop user={role} password={self.passwords[role]}"
+            f" application_name={role} connect_timeout=2"
+        )
+
+
+def free_ports(names: tuple[str, ...]) -> dict[str, int]:
+    """A free port on 127.0.0.1 for each name, all different."""
+    with ExitStack() as held:
+        listeners = {name: held.enter_context(socket.socket()) for name in names}
+        for listener in listeners.values():
+            listener.bind((HOST, 0))
+        return {name: listener.getsockname()[1] for name, listener in listeners.items()}
+
+
+def private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    path.touch(mode=0o600)
+    path.write_text(text)

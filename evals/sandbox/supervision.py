@@ -1,0 +1,125 @@
+"""Supervisor, as the sandbox uses it: its configuration file, and its XML-RPC interface on a unix socket."""
+
+from __future__ import annotations
+
+import os
+import sys
+import xmlrpc.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evals.sandbox.layout import PROGRAMS, Layout, private
+
+STOP_SECONDS = 3
+"""How long a program has to end by itself before SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What supervisor knows of one program."""
+
+    name: str
+    state: str
+    """http://supervisord.org/subprocess.html#process-states"""
+    pid: int
+    """0 where it does not run."""
+    started: int
+    """Unix seconds of the last start."""
+
+
+def write_configuration(layout: Layout, seed: int) -> str:
+    """Write `folder/supervisord.conf`, which holds passwords, for its owner only. Returns its path."""
+    sections = [
+        "[supervisord]",
+        "nodaemon = true",
+        f"logfile = {layout.log('supervisord')}",
+        f"pidfile = {layout.folder / 'supervisord.pid'}",
+        f"childlogdir = {layout.folder / 'logs'}",
+        f"directory = {layout.folder}",
+        *(["user = root"] if os.geteuid() == 0 else []),
+        "[unix_http_server]",
+        f"file = {layout.socket}",
+        "chmod = 0700",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for priority, name in enumerate(PROGRAMS):
+        sections += _program(layout, name, priority, _environment(layout, seed)[name])
+    path = layout.folder / "supervisord.conf"
+    private(path, "\n".join(sections) + "\n")
+    return str(path)
+
+
+def _program(layout: Layout, name: str, priority: int, environment: Mapping[str, str]) -> list[str]:
+    module = name.replace("-", "_")
+    arguments = f" {layout.folder}" if name == "postgres" else ""
+    variables = ",".join(f'{key}="{value}"' for key, value in environment.items())
+    return [
+        f"[program:{name}]",
+        f"command = {sys.executable} -m evals.sandbox.{module}{arguments}",
+        f"environment = {variables}",
+        f"priority = {priority}",
+        # What is broken stays broken until somebody repairs it: that is Suture's part.
+        "autorestart = false",
+        "startsecs = 1",
+        "stopasgroup = true",
+        "killasgroup = true",
+        f"stopwaitsecs = {STOP_SECONDS}",
+        # For PostgreSQL SIGINT is a fast shutdown; on SIGTERM it would wait for its clients.
+        f"stopsignal = {'INT' if name == 'postgres' else 'TERM'}",
+        f"stdout_logfile = {layout.log(name)}",
+        "stdout_logfile_maxbytes = 1MB",
+        "stdout_logfile_backups = 0",
+        "redirect_stderr = true",
+    ]
+
+
+def _environment(layout: Layout, seed: int) -> dict[str, dict[str, str]]:
+    ports = layout.ports
+    common = {"PYTHONUNBUFFERED": "1", "PROMETHEUS_DISABLE_CREATED_SERIES": "true"}
+    own = {
+        "postgres": {},
+        "db-exporter": {
+            "EXPORTER_PORT": str(ports["db-exporter"]),
+            "CLIENT_DSN": layout.dsn("monitor"),
+            "SUPERUSER_DSN": layout.dsn("postgres"),
+        },
+        "shop": {
+            "SHOP_PORT": str(ports["shop"]),
+            "SHOP_DSN": layout.dsn("shop"),
+            "PROMETHEUS_MULTIPROC_DIR": str(layout.folder / "shop-metrics"),
+        },
+        "loadgen": {
+            "LOADGEN_PORT": str(ports["loadgen"]),
+            "LOADGEN_SEED": str(seed),
+            "SHOP_URL": layout.url("shop", ""),
+        },
+    }
+    return {name: common | variables for name, variables in own.items()}
+
+
+class Supervisor:
+    """The running supervisor. Every method raises OSError where it does not answer, xmlrpc.client.Fault on refusal."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._url = layout.supervisor_url
+
+    def process(self, name: str) -> Process:
+        """One program as it is now."""
+        info: Any = self._call("getProcessInfo", name)
+        return Process(info["name"], info["statename"], info["pid"], info["start"])
+
+    def restart(self, name: str) -> Process:
+        """Stop the program where it runs, start it, and wait until supervisor calls it running."""
+        if self.process(name).state in ("STARTING", "RUNNING", "STOPPING"):
+            self._call("stopProcess", name)
+        self._call("startProcess", name)
+        return self.process(name)
+
+    def _call(self, method: str, *arguments: object) -> object:
+        from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 (slow to import)
+
+        transport = SupervisorTransport(None, None, serverurl=self._url)
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
