@@ -1,1 +1,1 @@
-"""Prompts, structured answers, and the checks of what a language model says."""
+"""Prompts, structured answers, checks of what a language model says. The call itself is injected."""

@@ -1,0 +1,83 @@
+"""The final order: the evidence ranker's log-odds plus the model's rank, as far as its measured skill allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.domain.recommendation import Advice, Citation, Contribution, RankedCandidate
+from models.ranking.ranker import logit, sigmoid
+
+RANK_SPAN = 2.0
+"""Log-odds that the first place is worth at weight 1; the last place costs as much. At most, a model multiplies the
+odds of a candidate by e² (about 7): it can turn a close order around, never make a likely action of an unlikely one."""
+
+TRUST_CUT = 0.5
+"""A model of weight 1 that lowers trust halves the probabilities."""
+
+
+def rank_scores(order: Sequence[str], ids: Sequence[str]) -> dict[str, float]:
+    """A score in [-1, 1] for each id by its place in `order`, 1 for the first of all.
+
+    Ids that the order leaves out share the mean of the places that are left. Without an order, or with one
+    candidate alone, all scores are 0: nothing was compared.
+    """
+    if not order or len(ids) < 2:
+        return dict.fromkeys(ids, 0.0)
+    last = len(ids) - 1
+    shared = (len(order) + last) / 2
+    places = {name: float(place) for place, name in enumerate(order)}
+    return {name: 1.0 - 2.0 * places.get(name, shared) / last for name in ids}
+
+
+def combine(
+    candidates: Mapping[str, RankedCandidate],
+    order: Sequence[str],
+    justifications: Mapping[str, Sequence[Advice]],
+    *,
+    weight: float,
+    lower_trust: bool,
+    model: str,
+) -> tuple[RankedCandidate, ...]:
+    """The same candidates, reordered and with the model's checked statements added, marked as the model's.
+
+    At weight 0, order, probabilities and evidence are those that came in.
+    """
+    scores = rank_scores(order, list(candidates))
+    told = [
+        _explained(_weighed(one, scores[name], weight, lower_trust), justifications.get(name, ()), model)
+        for name, one in candidates.items()
+    ]
+    # Sorting is stable: candidates that end equal keep the evidence ranker's order.
+    return tuple(sorted(told, key=lambda one: -one.probability)) if weight > 0 else tuple(told)
+
+
+def _weighed(one: RankedCandidate, score: float, weight: float, lower_trust: bool) -> RankedCandidate:
+    if weight <= 0:
+        return one
+    start = logit(one.probability)
+    moved = weight * RANK_SPAN * score
+    parts = [Contribution(feature="model rank", value=score, log_odds=moved, note=f"weight {weight:g}")]
+    probability = sigmoid(start + moved)
+    if lower_trust:
+        cut = 1.0 - weight * TRUST_CUT
+        lowered = probability * cut
+        note = "the model asks that a person looks first"
+        parts.append(
+            Contribution(feature="model trust", value=cut, log_odds=logit(lowered) - logit(probability), note=note)
+        )
+        probability = lowered
+    return one.model_copy(update={"probability": probability, "evidence": (*one.evidence, *parts)})
+
+
+def _explained(one: RankedCandidate, statements: Sequence[Advice], model: str) -> RankedCandidate:
+    if not statements:
+        return one
+    text = " ".join(statement.text for statement in statements)
+    quoted: list[Citation] = [citation for statement in statements for citation in statement.citations]
+    citations = tuple(dict.fromkeys((*one.citations, *quoted)))
+    return one.model_copy(
+        update={
+            "justification": f"{one.justification} The language model {model} adds: “{text}”",
+            "citations": citations,
+        }
+    )
