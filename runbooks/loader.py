@@ -1,0 +1,192 @@
+"""Reads folders of Markdown into documents. A bad file costs itself alone, and its text stays searchable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from models.domain.errors import BadInput
+from models.domain.runbook import Document, DocumentKind, Runbook
+from runbooks.frontmatter import Fault, FrontMatter, FrontMatterError, split
+from runbooks.schema import is_catalogue, read_runbook
+
+MAX_BYTES = 1_000_000
+"""A larger file is refused: the longest of 108 public runbooks that we looked at has 12 kB."""
+
+POSTMORTEMS = "postmortems"
+"""Documents in a folder of this name are postmortems."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file, in words: `line` counts from 1, `mend` says what to do."""
+
+    file: str
+    line: int
+    message: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}; {self.mend}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What could be read, in the order of the folders and then of the paths, and what could not."""
+
+    documents: tuple[Document, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """The catalogues of the documents that have one."""
+        return tuple(document.runbook for document in self.documents if document.runbook)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One file as read: the document (None where there is no text), its front matter, and every fault."""
+
+    document: Document | None
+    front: FrontMatter | None
+    faults: tuple[Fault, ...]
+
+
+def load_corpus(folders: Sequence[Path]) -> Corpus:
+    """Every `*.md` of the folders and below, hidden folders left out. A path may also be one file.
+
+    Never raises for what a file holds: each bad file is one Problem. Ids are unique: the first file wins.
+    """
+    documents: dict[str, Document] = {}
+    problems: list[Problem] = []
+    for folder in folders:
+        for path, fault in find_files(folder):
+            if fault is not None:
+                problems.append(_problem(path, (fault,)))
+                continue
+            reading = read_file(path, _kind_of_place(folder, path))
+            if reading.faults:
+                problems.append(_problem(path, reading.faults, indexed=reading.document is not None))
+            document = reading.document
+            if document is None:
+                continue
+            if document.id in documents:
+                problems.append(_repeated(path, reading, documents[document.id]))
+            else:
+                documents[document.id] = document
+    return Corpus(tuple(documents.values()), tuple(problems))
+
+
+def load_runbook(path: Path) -> Runbook:
+    """The runbook in one file. Raises BadInput with file and line where it cannot be used or has no catalogue."""
+    for file, fault in find_files(path):
+        faults = (fault,) if fault else (reading := read_file(file)).faults
+        if faults:
+            raise BadInput(f"{faults[0].message}; {faults[0].mend}", where=f"{file}:{faults[0].line}")
+        if reading.document and reading.document.runbook:
+            return reading.document.runbook
+    raise BadInput("the file has no front matter with an id and actions", where=f"{path}:1")
+
+
+def find_files(folder: Path) -> Iterator[tuple[Path, Fault | None]]:
+    """The Markdown files of a folder (or the one file), sorted; with a fault where one may not or cannot be read."""
+    if folder.is_file():
+        yield folder, None
+        return
+    if not folder.is_dir():
+        yield folder, Fault(1, "the folder does not exist", "create it, or name another folder")
+        return
+    root = folder.resolve()
+    # Hidden folders stay out: a mounted ConfigMap keeps the real files in `..data` beside links to them.
+    for place, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if path.suffix.lower() != ".md" or name.startswith("."):
+                continue
+            if path.resolve().is_relative_to(root):
+                yield path, None
+            else:
+                yield path, Fault(1, "the link leads out of the folder", "copy the file into the folder")
+
+
+def read_file(path: Path, kind: DocumentKind = "runbook") -> Reading:
+    """One file. `kind` is what its place says; a `kind` in its front matter wins."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return Reading(None, None, (Fault(1, f"the file is larger than {MAX_BYTES} bytes", "split it"),))
+        data = path.read_bytes()
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return Reading(None, None, (Fault(line, f"byte {error.start} is not UTF-8", "save the file as UTF-8"),))
+    except OSError as error:
+        return Reading(None, None, (Fault(1, f"cannot be read: {error.strerror}", "check its permissions"),))
+    return read_text(text, path, kind)
+
+
+def read_text(text: str, path: Path, kind: DocumentKind = "runbook") -> Reading:
+    """The same for a text that is already here; `path` names it."""
+    try:
+        front = split(text)
+    except FrontMatterError as error:
+        return Reading(_plain(text, path, kind, None), None, (error.fault,))
+    if front is None:
+        return Reading(_plain(text, path, kind, None), None, ())
+    declared = front.values.get("kind", kind)
+    if declared not in ("runbook", "postmortem"):
+        fault = Fault(front.line(("kind",)), f"kind is {declared!r}", "write runbook or postmortem")
+        return Reading(_plain(text, path, kind, front), front, (fault,))
+    plain = _plain(text, path, declared, front)
+    if declared == "postmortem" or not is_catalogue(front):
+        return Reading(plain, front, ())
+    runbook, faults = read_runbook(front)
+    if runbook is None:
+        return Reading(plain, front, faults)
+    return Reading(plain.model_copy(update={"id": runbook.id, "title": runbook.title, "runbook": runbook}), front, ())
+
+
+def _plain(text: str, path: Path, kind: DocumentKind, front: FrontMatter | None) -> Document:
+    metadata: dict[str, Any] = front.values if front else {}
+    body_start = front.body_start if front else 0
+    identifier, title = metadata.get("id"), metadata.get("title")
+    return Document(
+        id=identifier if isinstance(identifier, str) and identifier else path.stem,
+        kind=kind,
+        title=title if isinstance(title, str) and title.strip() else _first_heading(text[body_start:]) or path.stem,
+        text=text,
+        body_start=body_start,
+        path=str(path),
+        metadata=metadata,
+    )
+
+
+def _first_heading(body: str) -> str | None:
+    from markdown_it import MarkdownIt  # noqa: PLC0415  (only for files without a title)
+
+    tokens = MarkdownIt().parse(body)
+    return next((text.content for token, text in pairwise(tokens) if token.type == "heading_open"), None)
+
+
+def _kind_of_place(folder: Path, path: Path) -> DocumentKind:
+    places = {folder.name, *path.relative_to(folder).parts[:-1]} if path != folder else {path.parent.name}
+    return "postmortem" if POSTMORTEMS in places else "runbook"
+
+
+def _problem(path: Path, faults: tuple[Fault, ...], *, indexed: bool = False) -> Problem:
+    first, more = faults[0], len(faults) - 1
+    message = first.message + (f" (and {more} more: `suture runbook lint` lists them)" if more else "")
+    # Said so because the reader could otherwise think that the whole file is gone.
+    mend = first.mend + (" (until then its text is searched, and its actions are not offered)" if indexed else "")
+    return Problem(str(path), first.line, message, mend)
+
+
+def _repeated(path: Path, reading: Reading, first: Document) -> Problem:
+    assert reading.document is not None
+    line = reading.front.line(("id",)) if reading.front else 1
+    message = f"the id {reading.document.id!r} is taken by {first.path}"
+    return Problem(str(path), line, message, "give it another id; until then the file is left out")
