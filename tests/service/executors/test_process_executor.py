@@ -1,0 +1,209 @@
+import os
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+
+from models.domain.errors import BadInput
+from service.executors.process import ProcessExecutor, ProcessInputs, build
+from service.ports import Call, Effect, ExecutorError
+
+
+@pytest.fixture(scope="module")
+def executor(supervised) -> ProcessExecutor:
+    return build(supervised.config, supervised.context)
+
+
+def call(verb: str, name: str, *, server: str = "default", timeout: float = 20, before: dict | None = None) -> Call:
+    arguments = {"name": name, "server": server}
+    return Call("k1", verb, arguments, timedelta(seconds=timeout), before or {})
+
+
+def ensure_up(executor: ProcessExecutor, name: str) -> int:
+    return executor.act(call("start", name))["pid"]
+
+
+def test_restart_replaces_a_running_process(executor):
+    old = ensure_up(executor, "shop")
+    before = executor.snapshot(call("restart", "shop"))
+    outputs = executor.act(call("restart", "shop", before=before))
+    assert outputs["state"] == "RUNNING"
+    assert outputs["before_pid"] == old == before["pid"]
+    assert outputs["pid"] != old
+    with pytest.raises(ProcessLookupError):
+        os.kill(old, 0)
+    os.kill(outputs["pid"], 0)
+
+
+def test_restart_starts_a_process_that_was_killed(executor):
+    pid = ensure_up(executor, "shop")
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    outputs = executor.act(call("restart", "shop"))
+    assert outputs["state"] == "RUNNING"
+    assert outputs["before_pid"] is None
+
+
+@pytest.mark.parametrize("name", ["frozen", "stubborn"])
+def test_restart_ends_a_process_that_does_not_heed_sigterm(executor, name):
+    pid = ensure_up(executor, name)
+    if name == "frozen":
+        os.kill(pid, signal.SIGSTOP)
+    else:
+        time.sleep(0.3)  # the interpreter needs a moment until it ignores SIGTERM
+    outputs = executor.act(call("restart", name))
+    assert outputs["state"] == "RUNNING"
+    assert outputs["pid"] != pid
+
+
+def test_restart_that_outlives_its_timeout_says_that_the_effect_is_unknown(executor):
+    ensure_up(executor, "stubborn")
+    time.sleep(0.3)
+    started = time.monotonic()
+    with pytest.raises(ExecutorError, match="did not stop in time; it is STOPPING") as caught:
+        executor.act(call("restart", "stubborn", timeout=0.5))
+    assert time.monotonic() - started < 1.0
+    assert caught.value.effect is Effect.UNKNOWN
+    executor.act(call("restart", "stubborn"))  # and a later one waits for the end and starts it
+
+
+def test_a_process_that_dies_at_once_is_a_failed_restart(executor):
+    with pytest.raises(ExecutorError, match="dies did not stay up: FATAL") as caught:
+        executor.act(call("restart", "dies"))
+    assert caught.value.effect is Effect.HAPPENED
+
+
+def test_stop_and_start_are_idempotent(executor):
+    ensure_up(executor, "shop")
+    assert executor.act(call("stop", "shop"))["pid"] is None
+    again = executor.act(call("stop", "shop"))
+    assert (again["pid"], again["state"]) == (None, "STOPPED")
+    first = executor.act(call("start", "shop"))
+    second = executor.act(call("start", "shop"))
+    assert first["pid"] == second["pid"] == second["before_pid"]
+
+
+def test_refusals_touch_nothing_and_carry_the_words_of_supervisor(executor):
+    for name, words in (("private", "private is not allowed"), ("missing", "NO_FILE"), ("miss-spelt", "BAD_NAME")):
+        with pytest.raises(ExecutorError, match=words) as caught:
+            executor.act(call("start", name))
+        assert not caught.value.retriable
+        assert caught.value.effect is not Effect.HAPPENED
+    with pytest.raises(ExecutorError, match=r"no supervisor 'east' is configured; there is default, tcp"):
+        executor.act(call("start", "shop", server="east"))
+
+
+@pytest.mark.parametrize("name", ["shop:", "shop:*", "*", "a:b:c", "shop\n", "", "shop;ls", "x" * 129])
+def test_names_that_mean_a_group_or_worse_are_refused(executor, name):
+    with pytest.raises(ExecutorError, match="arguments do not fit: name") as caught:
+        executor.act(call("stop", name))
+    assert caught.value.effect is Effect.ABSENT
+
+
+def test_the_same_process_has_one_target_however_it_is_spelt(executor):
+    spellings = [{"name": "shop"}, {"name": "shop:shop"}, {"name": "shop", "server": "default"}]
+    assert {executor.target("restart", each) for each in spellings} == {"process:shop"}
+    assert executor.target("stop", {"name": "shop", "server": "tcp"}) == "process:tcp/shop"
+
+
+def test_a_password_protected_tcp_port_works_and_a_wrong_password_is_said_without_showing_it(supervised, executor):
+    assert "would restart process shop (" in executor.dry_run(call("restart", "shop", server="tcp"))
+    wrong = build(supervised.config, supervised.context)
+    supervised.secrets["SUPERVISOR_PASSWORD"] = "not-it"
+    try:
+        with pytest.raises(ExecutorError, match="refused the username or password") as caught:
+            wrong.act(call("restart", "shop", server="tcp"))
+    finally:
+        supervised.secrets["SUPERVISOR_PASSWORD"] = "s3cret-words"
+    assert "not-it" not in str(caught.value)
+    assert caught.value.effect is Effect.ABSENT
+
+
+class TestObserve:
+    def test_not_yet_run(self, executor):
+        ensure_up(executor, "shop")
+        before = executor.snapshot(call("restart", "shop"))
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.ABSENT
+
+    def test_completed(self, executor):
+        ensure_up(executor, "shop")
+        before = executor.snapshot(call("restart", "shop"))
+        executor.act(call("restart", "shop", before=before))
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.HAPPENED
+
+    def test_a_dead_process_that_was_started(self, executor):
+        executor.act(call("stop", "shop"))
+        before = executor.snapshot(call("restart", "shop"))
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.ABSENT
+        executor.act(call("restart", "shop", before=before))
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.HAPPENED
+
+    def test_cut_off_between_stop_and_start_is_finished_by_running_it_again(self, executor):
+        old = ensure_up(executor, "shop")
+        before = executor.snapshot(call("restart", "shop"))
+        executor.act(call("stop", "shop"))
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.ABSENT
+        outputs = executor.act(call("restart", "shop", before=before))
+        assert (outputs["before_pid"], outputs["state"]) == (old, "RUNNING")
+
+    def test_without_a_snapshot_it_cannot_tell(self, executor):
+        ensure_up(executor, "shop")
+        assert executor.observe(call("restart", "shop")) is Effect.UNKNOWN
+
+    def test_start_and_stop_are_read_off_the_state(self, executor):
+        ensure_up(executor, "shop")
+        assert executor.observe(call("start", "shop")) is Effect.HAPPENED
+        assert executor.observe(call("stop", "shop")) is Effect.ABSENT
+
+
+class TestSupervisorGone:
+    def test_nothing_was_sent_and_it_may_work_later(self, supervised, tmp_path):
+        config = {"servers": {"default": {"url": f"unix://{tmp_path}/none.sock"}}, "allow": ["*"]}
+        executor = build(config, supervised.context)
+        with pytest.raises(ExecutorError, match="cannot be reached") as caught:
+            executor.act(call("restart", "shop"))
+        assert caught.value.retriable
+        assert caught.value.effect is Effect.ABSENT
+        assert executor.observe(call("restart", "shop", before={"pid": 1, "start": 1})) is Effect.UNKNOWN
+
+    def test_a_supervisor_that_hangs_does_not_hang_its_caller(self, supervised, executor):
+        os.kill(supervised.process.pid, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            with pytest.raises(ExecutorError, match="did not answer") as caught:
+                executor.act(call("restart", "shop", timeout=0.4))
+            assert time.monotonic() - started < 2
+            assert caught.value.effect is Effect.ABSENT  # only the look at the state was asked for
+            assert (
+                executor.observe(call("restart", "shop", timeout=0.2, before={"pid": 1, "start": 1})) is Effect.UNKNOWN
+            )
+        finally:
+            os.kill(supervised.process.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, "servers: Field required"),
+        ({"servers": {"default": {"url": "unix:///s"}}}, "allow: Field required"),
+        ({"servers": {"default": {"url": "ftp://x"}}, "allow": ["*"]}, r"servers\.default\.url: "),
+        ({"servers": {"default": {"url": "http://u:p@x"}}, "allow": ["*"]}, r"servers\.default\.url: "),
+        ({"servers": {"default": {"url": "unix:///s", "username": "env:U"}}, "allow": ["*"]}, "go together"),
+        ({"servers": {"default": {"url": "unix:///s"}}, "allow": ["*"], "alow": 1}, "alow: Extra"),
+        (
+            {"servers": {"d": {"url": "unix:///s", "username": "plain", "password": "hunter2"}}, "allow": ["*"]},
+            "given by reference",
+        ),
+    ],
+)
+def test_wrong_settings_name_their_key_and_show_no_secret(supervised, config, words):
+    with pytest.raises(BadInput, match=words) as caught:
+        build(config, supervised.context)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_verbs_declare_what_a_crash_needs(executor):
+    declared = {name: (verb.idempotent, verb.observable) for name, verb in executor.verbs.items()}
+    assert declared == {"restart": (False, True), "start": (True, True), "stop": (True, True)}
+    assert executor.verbs["restart"].inputs is ProcessInputs
