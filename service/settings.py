@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """`off` disables detection: only alerts and other signals then open incidents."""
     group_window: Duration = timedelta(minutes=5)
     """Signals of connected services join one incident when they come within this of its last signal."""
+    failing_requests: str = 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m]))'
+    """PromQL for the share of requests that fail now, in [0, 1]: the impact of an incident."""
     resolve_after: Duration = timedelta(minutes=5)
     """An incident with no execution resolves when all of its signals were quiet for this long."""
 
@@ -92,6 +94,9 @@ class Settings(BaseSettings):
     mode: Mode = Mode.APPROVE
     modes: dict[str, Mode] = Field(default_factory=dict)
     """Per environment, in place of `mode`."""
+    signing_key: str | None = None
+    """Secret reference (`env:NAME`, `file:PATH`) of the key that signs approvals; unset: made once in `state_dir`.
+    Replicas on several machines must share one."""
     approval_expires: Duration = timedelta(hours=1)
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Candidates tried for one incident before a person is asked."""

@@ -33,7 +33,7 @@ INCIDENT_TRANSITIONS: dict[IncidentStatus, frozenset[IncidentStatus]] = {
     _S.MITIGATING: frozenset({_S.VERIFYING, _S.INVESTIGATING, _S.ESCALATED, _S.CLOSED}),
     _S.VERIFYING: frozenset({_S.RESOLVED, _S.MITIGATING, _S.INVESTIGATING, _S.ESCALATED, _S.CLOSED}),
     _S.ESCALATED: frozenset({_S.INVESTIGATING, _S.RESOLVED, _S.CLOSED}),
-    _S.RESOLVED: frozenset({_S.INVESTIGATING, _S.CLOSED}),
+    _S.RESOLVED: frozenset({_S.OPEN, _S.CLOSED}),
     _S.CLOSED: frozenset(),
 }
 """Which status may follow which. Every change is a compare-and-set in the store, with an audit entry."""
@@ -93,6 +93,8 @@ class Incident(Frozen):
     updated_at: Time
     ended_at: Time | None = None
     timeline: tuple[TimelineEntry, ...] = ()
+    episode: int = 1
+    """Counts from 1; a reopened incident is in its next one."""
     version: int = 0
     """Counts changes of the stored document: a writer that read an older one is refused."""
 
