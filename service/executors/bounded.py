@@ -1,0 +1,122 @@
+"""Runs a program within a time limit, a memory limit on its output, and nothing left behind when the time is over."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+_CHUNK = 65_536
+_GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL: time to put down a lock file, not to finish the work."""
+_LINGER = 0.2
+"""Seconds to read on after the program ended: what it left running may hold its streams open for ever."""
+
+
+@dataclass
+class Tail:
+    """The last `limit` bytes of a stream, and whether there were more."""
+
+    limit: int
+    data: bytearray = field(default_factory=bytearray)
+    truncated: bool = False
+
+    def add(self, chunk: bytes) -> None:
+        """Take in what was read; memory stays within `limit` and one chunk."""
+        self.data += chunk
+        if len(self.data) > self.limit:
+            del self.data[: -self.limit]
+            self.truncated = True
+
+    @property
+    def text(self) -> str:
+        """As UTF-8; bytes that are not (or that the cut went through) are replaced."""
+        return self.data.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended. `exit_code` is negative where a signal ended it; `timed_out`: that was this function."""
+
+    exit_code: int
+    stdout: Tail
+    stderr: Tail
+    timed_out: bool
+
+
+def run_bounded(
+    argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, timeout: float, output_limit: int
+) -> Finished:
+    """Run `argv` in a session of its own, without standard input.
+
+    After `timeout` seconds the whole process group gets SIGTERM, then SIGKILL. Each stream keeps its last
+    `output_limit` bytes. Raises OSError where the program cannot be started.
+    """
+    process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
+        list(argv),
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        bufsize=0,
+    )
+    stdout, stderr = Tail(output_limit), Tail(output_limit)
+    with process, selectors.DefaultSelector() as selector:
+        for stream, tail in ((process.stdout, stdout), (process.stderr, stderr)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, tail)
+        try:
+            timed_out = not _drain(process, selector, time.monotonic() + timeout)
+        except BaseException:
+            _end_group(process, selector)
+            raise
+        if timed_out:
+            _end_group(process, selector)
+    return Finished(process.returncode, stdout, stderr, timed_out)
+
+
+def _drain(process: subprocess.Popen[bytes], selector: selectors.BaseSelector, deadline: float) -> bool:
+    """Read until the program has ended; False where the deadline came first."""
+    ended: float | None = None
+    while True:
+        now = time.monotonic()
+        if ended is None and _has_ended(process):
+            ended = now
+        if ended is not None and (not selector.get_map() or now > ended + _LINGER):
+            return True
+        if ended is None and now >= deadline:
+            return False
+        _read_some(selector, min(0.05, max(0.0, deadline - now)) if ended is None else 0.02)
+
+
+def _read_some(selector: selectors.BaseSelector, wait: float) -> None:
+    if not selector.get_map():
+        time.sleep(wait)  # both streams are closed, and the program still runs
+        return
+    for key, _ in selector.select(wait):
+        stream: IO[bytes] = key.fileobj  # type: ignore[assignment]  # registered above as a pipe
+        chunk = os.read(stream.fileno(), _CHUNK)
+        if chunk:
+            key.data.add(chunk)
+        else:
+            selector.unregister(stream)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    # Looked at without reaping: while it is a zombie its id, which is its group's id, is not given to another.
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _end_group(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+    _drain(process, selector, time.monotonic() + _GRACE)
+    os.killpg(process.pid, signal.SIGKILL)  # what is left of the group; the zombie itself keeps the id valid
+    process.wait()

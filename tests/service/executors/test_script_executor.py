@@ -1,0 +1,184 @@
+import os
+import resource
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from models.domain.base import utc_now
+from models.domain.errors import BadInput
+from service.executors.script import ScriptExecutor, build
+from service.ports import Call, Context, Effect, ExecutorError
+
+CONTEXT = Context(clock=utc_now, secret=lambda reference: reference)
+
+
+def program(folder: Path, name: str, text: str) -> dict:
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\nimport os, signal, subprocess, sys, time\n{text}\n")
+    path.chmod(0o755)
+    return {"path": str(path)}
+
+
+def make(**programs: dict) -> ScriptExecutor:
+    return build({"programs": programs, "output_limit": 4096}, CONTEXT)
+
+
+def call(name: str, *args: str, timeout: float = 20) -> Call:
+    return Call("exec-1:act", "run", {"program": name, "args": list(args)}, timedelta(seconds=timeout))
+
+
+def test_arguments_arrive_as_they_are_and_no_shell_reads_them(tmp_path):
+    echo = program(tmp_path, "echo", "print(sys.argv[1:]); print('noted', file=sys.stderr)")
+    executor = make(echo={**echo, "args_pattern": ".*"})
+    words = ("$(id)", "a b; rm -rf x", "*", "--flag", "ü")
+    outputs = executor.act(call("echo", *words))
+    assert outputs == {"exit_code": 0, "stdout": f"{list(words)}\n", "stderr": "noted\n", "truncated": False}
+    assert executor.target("run", call("echo").arguments) == "script:echo"
+    assert executor.dry_run(call("echo", "a b")) == f"would run {tmp_path}/echo 'a b'"
+
+
+def test_the_environment_holds_what_is_listed_and_the_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANTED", "yes")
+    monkeypatch.setenv("HIDDEN", "no")
+    show = program(tmp_path, "show", "print(sorted(os.environ.items())); print(os.getcwd(), sys.stdin.read() == '')")
+    outputs = make(show={**show, "env": ["WANTED", "ABSENT"]}).act(call("show"))
+    lines = outputs["stdout"].splitlines()
+    assert "('SUTURE_IDEMPOTENCY_KEY', 'exec-1:act')" in lines[0]
+    assert "('WANTED', 'yes')" in lines[0]
+    assert "HIDDEN" not in lines[0]
+    assert "PATH" not in lines[0]
+    assert lines[1] == f"{tmp_path} True"
+
+
+def test_another_code_than_0_fails_with_the_end_of_standard_error(tmp_path):
+    fails = program(tmp_path, "fails", "sys.stderr.write('x' * 9000 + ' no such release'); sys.exit(4)")
+    with pytest.raises(ExecutorError, match=r"ended with 4: …x+ no such release$") as caught:
+        make(fails=fails).act(call("fails"))
+    assert caught.value.effect is Effect.UNKNOWN
+    assert len(str(caught.value)) < 2200
+
+
+def test_a_flood_of_output_is_cut_to_its_end_within_bounded_memory(tmp_path):
+    text = "for i in range(64): sys.stdout.write('y' * 1_000_000)\nprint('the end')"
+    executor = make(flood=program(tmp_path, "flood", text))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outputs = executor.act(call("flood"))
+    assert outputs["truncated"]
+    assert len(outputs["stdout"]) == 4096
+    assert outputs["stdout"].endswith("the end\n")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB, of 64,000 written
+
+
+def test_timeout_ends_the_whole_group_even_what_ignores_sigterm(tmp_path):
+    text = (
+        "signal.signal(15, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal,time; signal.signal(15, 1); time.sleep(60)'])\n"
+        f"open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "print('working', file=sys.stderr, flush=True); time.sleep(60)"
+    )
+    started = time.monotonic()
+    with pytest.raises(ExecutorError, match="was ended after 1s: working") as caught:
+        make(hangs=program(tmp_path, "hangs", text)).act(call("hangs", timeout=1))
+    assert time.monotonic() - started < 6
+    assert caught.value.effect is Effect.UNKNOWN
+    for pid in map(int, (tmp_path / "pids").read_text().split()):
+        assert _ended(pid)
+
+
+def test_a_daemon_that_keeps_the_streams_open_does_not_hold_up_the_run(tmp_path):
+    text = "child = subprocess.Popen(['sleep', '30'], start_new_session=True); print(child.pid)"
+    started = time.monotonic()
+    outputs = make(daemon=program(tmp_path, "daemon", text)).act(call("daemon"))
+    assert time.monotonic() - started < 5
+    os.kill(int(outputs["stdout"]), 9)  # it was left alone: a program may start a service
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("unlisted", [], "unlisted is not allowed"),
+        ("ok", ["a\0b"], "arguments do not fit: args.0"),
+        ("ok", ["--force"], r"args\[0\] does not match"),
+        ("ok", ["fine", "two words"], r"args\[1\] does not match"),
+        ("ok", ["fine\n"], r"args\[0\] does not match"),
+        ("ok", [""], r"args\[0\] does not match"),
+        ("ok", ["x" * 4097], "arguments do not fit: args.0"),
+        ("ok", ["x"] * 65, "arguments do not fit: args"),
+        ("ok", ["x" * 4000] * 9, "longer than 32768 bytes"),
+        ("../ok", [], "arguments do not fit: program"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_before_anything_runs(tmp_path, name, args, words):
+    executor = make(ok=program(tmp_path, "ok", f"open({str(tmp_path / 'ran')!r}, 'w')"))
+    for method in (executor.act, executor.dry_run):
+        with pytest.raises(ExecutorError, match=words) as caught:
+            method(call(name, *args))
+        assert caught.value.effect is Effect.ABSENT
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_program_that_is_replaced_by_a_link_out_of_its_folder_is_refused(tmp_path):
+    inside, outside = tmp_path / "programs", tmp_path / "elsewhere"
+    inside.mkdir()
+    outside.mkdir()
+    program(outside, "evil", "pass")
+    executor = make(tool=program(inside, "tool", "pass"))
+    executor.act(call("tool"))
+    (inside / "tool").unlink()
+    (inside / "tool").symlink_to(outside / "evil")
+    with pytest.raises(ExecutorError, match="leads out of its folder"):
+        executor.act(call("tool"))
+    with pytest.raises(BadInput, match=r"programs\.tool\.path: .*leads out"):
+        make(tool={"path": str(inside / "tool")})
+
+
+def test_a_program_that_everybody_can_write_or_nobody_can_run_is_refused(tmp_path):
+    config = program(tmp_path, "tool", "pass")
+    executor = make(tool=config)
+    (tmp_path / "tool").chmod(0o757)
+    with pytest.raises(ExecutorError, match="chmod o-w"):
+        executor.act(call("tool"))
+    (tmp_path / "tool").chmod(0o644)
+    with pytest.raises(ExecutorError, match="not a file that can be executed"):
+        executor.act(call("tool"))
+
+
+def test_observe_asks_the_program_or_goes_by_what_is_declared(tmp_path):
+    text = "sys.exit(int(sys.argv[2]) if sys.argv[1] == '--happened' else 0)"
+    config = {**program(tmp_path, "tool", text), "args_pattern": "[0-9]"}
+    asked = make(tool={**config, "observe": ["--happened"]})
+    assert [asked.observe(call("tool", code)) for code in "017"] == [Effect.HAPPENED, Effect.ABSENT, Effect.UNKNOWN]
+    assert make(tool=config).observe(call("tool", "0")) is Effect.UNKNOWN
+    assert make(tool={**config, "idempotent": True}).observe(call("tool", "0")) is Effect.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"path": "tool"}, "path: must be an absolute path"),
+        ({"path": "/bin/../bin/sh"}, "path: must be an absolute path"),
+        ({"path": "/nonexistent/tool"}, "cannot be found"),
+        ({"args_pattern": "("}, "args_pattern: is not a regular expression"),
+        ({"working_dir": "/nonexistent"}, "working_dir: /nonexistent is not a folder"),
+        ({"shell": True}, "shell: Extra inputs"),
+        ({"env": ["A=B"]}, "env.0: "),
+    ],
+)
+def test_wrong_settings_name_their_key(tmp_path, change, words):
+    with pytest.raises(BadInput, match=words):
+        make(tool={**program(tmp_path, "tool", "pass"), **change})
+
+
+def _ended(pid: int) -> bool:
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.02)
+    return False
