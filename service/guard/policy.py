@@ -72,9 +72,7 @@ class Policies:
                 "principal": principal,
                 "action": f'Action::"{action}"',
                 "resource": f'Target::"{_escape(target)}"',
-                "context": {
-                    name: _decimal(value) if isinstance(value, float) else value for name, value in context.items()
-                },
+                "context": {name: _decimal(value) for name, value in context.items()},
             },
             self._text,
             [*_ROLES, resource],
@@ -135,8 +133,8 @@ def _check(statement: str, where: str, schema: str) -> str:
     return name.group(1)
 
 
-def _decimal(value: float) -> dict[str, Any]:
-    return {"__extn": {"fn": "decimal", "arg": f"{value:.4f}"}}
+def _decimal(value: Any) -> Any:
+    return {"__extn": {"fn": "decimal", "arg": f"{value:.4f}"}} if isinstance(value, float) else value
 
 
 def _escape(text: str) -> str:
