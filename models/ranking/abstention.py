@@ -46,10 +46,10 @@ def _missing(best: RankedCandidate) -> str:
         found.append("a matching trigger")
     if "unmatched" in values:
         found.append("words in common with its runbook")
-    if "precondition" in values and values["precondition"].value < 0:
+    if "precondition_fails" in values and values["precondition_fails"].value > 0:
         found.append("its precondition, which does not hold now")
-    if "diagnosis" in values and values["diagnosis"].value < 0:
-        found.append("support from the diagnosis checks, which refute it")
+    if "refuted" in values and values["refuted"].value > 0:
+        found.append("diagnosis checks that agree (some refute it)")
     if "culprit" in values and values["culprit"].value == 0:
         found.append("a culprit that it acts on")
     return ", ".join(found) or "stronger evidence of any kind"

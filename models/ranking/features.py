@@ -15,7 +15,7 @@ answers the query 15 and more."""
 SUBSTANCE = 0.35
 """Below this lexical value (a BM25 score of about 5) the words in common say nothing about the fit."""
 
-MAX_ANSWERS = 2.0
+MAX_ANSWERS = 2
 """More than two diagnosis answers in one direction add nothing: checks of one runbook are rarely independent."""
 
 RISK_COST: dict[Risk, float] = {"low": 0.0, "medium": 0.5, "high": 1.0}
@@ -31,9 +31,11 @@ class Feature(NamedTuple):
 
 SIGNS: dict[str, int] = {
     "trigger": 1,
-    "precondition": 1,
+    "precondition_holds": 1,
+    "precondition_fails": -1,
     "culprit": 1,
-    "diagnosis": 1,
+    "supported": 1,
+    "refuted": -1,
     "lexical": 1,
     "lead": 1,
     "dense": 1,
@@ -51,13 +53,15 @@ def saturate(bm25: float) -> float:
 
 def features_of(item: CandidateEvidence, strongest: float) -> tuple[Feature, ...]:
     """The features in the order of SIGNS. `strongest` is the best BM25 score among all candidates of the incident."""
+    said = [answer.stance for answer in item.diagnosis if answer.check.passed]
+    looked = "" if item.precondition is not None else "not looked at" if item.candidate.preconditions else "it has none"
     return (
         Feature("trigger", float(bool(item.triggers)), f"{len(item.triggers)} of its triggers matched"),
-        _precondition(item),
-        Feature(
-            "culprit", float(item.culprit_match), "acts on the most probable culprit" if item.culprit_match else ""
-        ),
-        _diagnosis(item),
+        Feature("precondition_holds", float(item.precondition is True), looked),
+        Feature("precondition_fails", float(item.precondition is False), looked),
+        Feature("culprit", float(item.culprit_match), "whether it acts on the most probable culprit"),
+        Feature("supported", min(said.count("supports"), MAX_ANSWERS), "diagnosis checks for it"),
+        Feature("refuted", min(said.count("refutes"), MAX_ANSWERS), "diagnosis checks against it"),
         Feature("lexical", saturate(item.lexical), f"best BM25 score {item.lexical:.1f}"),
         Feature("lead", min(item.lexical / strongest, 1.0) if strongest > 0 else 0.0, "share of the strongest match"),
         Feature("dense", min(max(item.dense, 0.0), 1.0), f"best cosine similarity {item.dense:.2f}"),
@@ -70,20 +74,6 @@ def features_of(item: CandidateEvidence, strongest: float) -> tuple[Feature, ...
 def strongest_match(evidence: Sequence[CandidateEvidence]) -> float:
     """The best BM25 score among all candidates, 0 where there is none."""
     return max((item.lexical for item in evidence), default=0.0)
-
-
-def _precondition(item: CandidateEvidence) -> Feature:
-    if item.precondition is None:
-        return Feature("precondition", 0.0, "not looked at" if item.candidate.preconditions else "it has none")
-    holds = item.precondition
-    return Feature("precondition", 1.0 if holds else -1.0, "holds now" if holds else "does not hold now")
-
-
-def _diagnosis(item: CandidateEvidence) -> Feature:
-    said = [answer.stance for answer in item.diagnosis if answer.check.passed]
-    balance = float(said.count("supports") - said.count("refutes"))
-    note = f"{said.count('supports')} checks support it, {said.count('refutes')} refute it" if said else ""
-    return Feature("diagnosis", max(-MAX_ANSWERS, min(MAX_ANSWERS, balance)), note)
 
 
 def _agreement(passages: int) -> float:

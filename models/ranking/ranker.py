@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
 from models.domain.incident import Incident
 from models.domain.recommendation import Citation, Contribution, RankedCandidate
 from models.domain.runbook import Document
@@ -62,11 +64,16 @@ def contributions_of(item: CandidateEvidence, strongest: float, weights: Weights
         found.append(
             Contribution(feature=name, value=value, log_odds=weights.per_feature[name] * value, note=note),
         )
-    excess = sum(part.log_odds for part in found) - logit(UNMATCHED_CAP)
-    if not item.triggers and saturate(item.lexical) < SUBSTANCE and excess > 0:
-        note = f"no trigger matched and few words in common: at most {UNMATCHED_CAP}"
-        found.append(Contribution(feature="unmatched", value=1.0, log_odds=-excess, note=note))
+    total = sum(part.log_odds for part in found)
+    if not item.triggers and saturate(item.lexical) < SUBSTANCE:
+        note = f"no trigger matched and few words in common: less than {UNMATCHED_CAP:g}"
+        found.append(Contribution(feature="unmatched", value=1.0, log_odds=_below_cap(total) - total, note=note))
     return tuple(found)
+
+
+def _below_cap(log_odds: float) -> float:
+    """Log-odds under the cap, in the same order: the harmonic sum of the odds and the cap's odds."""
+    return -float(np.logaddexp(-log_odds, -logit(UNMATCHED_CAP)))
 
 
 def _ranked(

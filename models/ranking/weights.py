@@ -33,9 +33,11 @@ DEFAULT_WEIGHTS = Weights(
     bias=-4.0,
     per_feature={
         "trigger": 2.5,
-        "precondition": 1.2,
+        "precondition_holds": 0.6,
+        "precondition_fails": -2.3,
         "culprit": 0.8,
-        "diagnosis": 0.8,
+        "supported": 0.8,
+        "refuted": -0.8,
         "lexical": 2.0,
         "lead": 0.8,
         "dense": 0.6,
