@@ -56,7 +56,8 @@ def main(command: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent).pid
+    # preexec_fn is safe here: this process has one thread.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent).pid  # noqa: PLW1509
     try:
         code = _wait(child, deadline=None)
         if code is None:

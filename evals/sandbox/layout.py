@@ -55,7 +55,7 @@ class Layout:
         try:
             values = json.loads((folder / _FILE).read_text())
         except FileNotFoundError as error:
-            raise BadInput(f"{folder} holds no sandbox: start one with `suture sandbox up --folder {folder}`") from error
+            raise BadInput(f"{folder} holds no sandbox: `suture sandbox up --folder {folder}` starts one") from error
         return cls(Path(values["folder"]), values["ports"], values["passwords"])
 
     @property

@@ -50,7 +50,9 @@ class Customers:
     async def _visit(self, checkout: bool) -> None:
         started = time.perf_counter()
         try:
-            response = await self._client.request("POST" if checkout else "GET", "/checkout" if checkout else "/products")
+            response = await self._client.request(
+                "POST" if checkout else "GET", "/checkout" if checkout else "/products"
+            )
             code = str(response.status_code)
         except httpx.HTTPError:
             code = "error"

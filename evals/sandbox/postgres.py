@@ -19,11 +19,12 @@ from pathlib import Path
 
 import psutil
 
-from evals.sandbox.layout import HOST, Layout, private
+from evals.sandbox.layout import HOST, Layout
 from models.domain.errors import BadInput
 
 MAX_CONNECTIONS, RESERVED = 30, 3
 """All slots, and those of them that only a superuser can take: through these the exporter still sees a full server."""
+ORDINARY_CONNECTIONS = MAX_CONNECTIONS - RESERVED
 _LEFTOVERS_WAIT = 2.0
 """Seconds that the children of a killed server have to notice it (they do at once, unless they are busy)."""
 _DAC_OVERRIDE = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
@@ -49,15 +50,9 @@ def prepare(layout: Layout) -> None:
         user = _unprivileged()
         os.chown(layout.data, user.pw_uid, user.pw_gid)
     prefix = run_as(layout.data)
-    secret = layout.folder / "postgres.password"
-    private(secret, layout.passwords["postgres"])
-    try:
-        # initdb reads the password as the unprivileged user: hand over the open file, not its path.
-        with secret.open("rb") as stream:
-            arguments = ["-U", "postgres", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C"]
-            _run([*prefix, binaries() / "initdb", "-D", layout.data, *arguments, "--pwfile=/dev/stdin"], stdin=stream)
-    finally:
-        secret.unlink()
+    initdb = [str(binaries() / "initdb"), "-D", str(layout.data), "-U", "postgres", "--pwfile=/dev/stdin"]
+    options = ["--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    _run([*prefix, *initdb, *options], layout.passwords["postgres"])
     (layout.data / "postgresql.auto.conf").write_text(_configuration(layout))
     for database, statements in (("postgres", _roles(layout)), ("shop", _TABLES)):
         _single_user(layout, prefix, database, statements)
@@ -72,10 +67,10 @@ def run_as(data: Path) -> list[str]:
         return []
     user = _unprivileged()
     base = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    probe = f"test -x '{binaries() / 'postgres'}' && test -w '{data}'"
+    probe = ["sh", "-c", 'test -x "$1" && test -w "$2"', "sh", str(binaries() / "postgres"), str(data)]
     for extra in ((), _DAC_OVERRIDE):
         prefix = [*base, *extra, "--"]
-        if subprocess.run([*prefix, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
+        if subprocess.run([*prefix, *probe], capture_output=True, check=False).returncode == 0:
             return prefix
     raise BadInput(
         f"PostgreSQL cannot run as root, and the user {user.pw_name} cannot reach {binaries()} or {data}:"
@@ -107,7 +102,9 @@ def _unprivileged() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("nobody")
     except KeyError as error:
-        raise BadInput("PostgreSQL cannot run as root, and there is no user `nobody`: run as an ordinary user") from error
+        raise BadInput(
+            "PostgreSQL cannot run as root and there is no user `nobody`: run as an ordinary user"
+        ) from error
 
 
 def _configuration(layout: Layout) -> str:
@@ -132,7 +129,8 @@ def _configuration(layout: Layout) -> str:
 
 
 def _roles(layout: Layout) -> list[str]:
-    roles = [f"CREATE ROLE {name} LOGIN PASSWORD '{word}'" for name, word in layout.passwords.items() if name != "postgres"]
+    ordinary = {name: word for name, word in layout.passwords.items() if name != "postgres"}
+    roles = [f"CREATE ROLE {name} LOGIN PASSWORD '{word}'" for name, word in ordinary.items()]
     return [*roles, "CREATE DATABASE shop OWNER shop"]
 
 
@@ -150,22 +148,21 @@ _TABLES = [
 
 def _single_user(layout: Layout, prefix: list[str], database: str, statements: list[str]) -> None:
     """Run statements in single-user mode, where each line is one and an error does not show in the exit code."""
-    command = [*prefix, binaries() / "postgres", "--single", "-D", layout.data, "-c", "log_min_messages=error", database]
-    answer = _run(command, text="".join(f"{line}\n" for line in statements))
+    command = [*prefix, str(binaries() / "postgres"), "--single", "-D", str(layout.data)]
+    lines = "".join(f"{line}\n" for line in statements)
+    answer = _run([*command, "-c", "log_min_messages=error", database], lines)
     if "ERROR:" in answer:
         raise BadInput(f"the sandbox's database could not be prepared: {answer.strip().splitlines()[-1]}")
 
 
-def _run(command: list[str | Path], *, stdin: object = None, text: str | None = None) -> str:
-    """What the command printed. Raises BadInput with its last words where it failed."""
-    source: dict[str, object] = {"stdin": stdin} if text is None else {"input": text}
-    done = subprocess.run(  # type: ignore[call-overload]
-        [str(part) for part in command], capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False, cwd="/", **source,
-    )  # fmt: skip
+def _run(command: list[str], text: str) -> str:
+    """What the command printed, given `text`. Raises BadInput with its last words where it failed."""
+    done = subprocess.run(
+        command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, cwd="/"
+    )
     if done.returncode != 0:
-        raise BadInput(f"{Path(str(command[-1])).name}: PostgreSQL's set-up failed: {done.stdout.strip()[-500:]}")
-    return str(done.stdout)
+        raise BadInput(f"PostgreSQL's set-up failed: {done.stdout.strip()[-500:]}")
+    return done.stdout
 
 
 def main(folder: Path) -> None:
@@ -174,7 +171,7 @@ def main(folder: Path) -> None:
     wait_for_leftovers(layout.data)
     command = [*run_as(layout.data), str(binaries() / "postgres"), "-D", str(layout.data)]
     os.chdir("/")
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606
 
 
 if __name__ == "__main__":

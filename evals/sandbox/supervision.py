@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import xmlrpc.client
 from collections.abc import Mapping
@@ -47,17 +48,19 @@ def write_configuration(layout: Layout, seed: int) -> str:
     for priority, name in enumerate(PROGRAMS):
         sections += _program(layout, name, priority, _environment(layout, seed)[name])
     path = layout.folder / "supervisord.conf"
-    private(path, "\n".join(sections) + "\n")
+    # `%` begins an expansion in supervisor's file.
+    private(path, "\n".join(sections).replace("%", "%%") + "\n")
     return str(path)
 
 
 def _program(layout: Layout, name: str, priority: int, environment: Mapping[str, str]) -> list[str]:
     module = name.replace("-", "_")
-    arguments = f" {layout.folder}" if name == "postgres" else ""
+    arguments = [str(layout.folder)] if name == "postgres" else []
+    command = shlex.join([sys.executable, "-m", f"evals.sandbox.{module}", *arguments])
     variables = ",".join(f'{key}="{value}"' for key, value in environment.items())
     return [
         f"[program:{name}]",
-        f"command = {sys.executable} -m evals.sandbox.{module}{arguments}",
+        f"command = {command}",
         f"environment = {variables}",
         f"priority = {priority}",
         # What is broken stays broken until somebody repairs it: that is Suture's part.
@@ -118,7 +121,7 @@ class Supervisor:
         return self.process(name)
 
     def _call(self, method: str, *arguments: object) -> object:
-        from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 (slow to import)
+        from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, serverurl=self._url)
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:

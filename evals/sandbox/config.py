@@ -1,0 +1,58 @@
+"""Suture's settings for a sandbox: what an operator would write for it, and nothing that tells of a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evals.sandbox.layout import Layout
+
+ENVIRONMENT = "sandbox"
+POLICIES = Path(__file__).resolve().parent / "policies"
+"""Permits a restart of the sandbox's own processes, and nothing else."""
+SCRAPED = {
+    "shop": {"service": "shop", "process": "shop"},
+    "db-exporter": {"service": "orders-db", "process": "postgres"},
+    "loadgen": {"service": "shop", "process": "loadgen"},
+}
+"""The labels of each program's series, `environment` apart."""
+TOPOLOGY = {
+    "services": {
+        "shop": {"depends_on": ["orders-db"], "environment": ENVIRONMENT, "labels": {"process": "shop"}},
+        "orders-db": {"environment": ENVIRONMENT, "labels": {"process": "postgres"}},
+    }
+}
+
+
+def write_settings(layout: Layout, **changes: Any) -> Path:
+    """Write `topology.yaml` and `suture.yaml` into the sandbox's folder; SUTURE_CONFIG is to name the latter.
+
+    `changes` replace settings by their names, for example `mode="approve"`. Returns the path of `suture.yaml`.
+    """
+    topology = layout.folder / "topology.yaml"
+    topology.write_text(yaml.safe_dump(TOPOLOGY, sort_keys=False))
+    settings = _settings(layout, topology) | changes
+    path = layout.folder / "suture.yaml"
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return path
+
+
+def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
+    return {
+        "state_dir": str(layout.folder / "state"),
+        "topology": str(topology),
+        "scrape": [
+            {"url": layout.url(program), "labels": {**labels, "environment": ENVIRONMENT}}
+            for program, labels in SCRAPED.items()
+        ],
+        "scrape_interval": "1s",
+        "retention": "1h",
+        # A minute without a new signal separates two incidents: nobody wants to watch for five.
+        "group_window": "60s",
+        "resolve_after": "60s",
+        "policies": str(POLICIES),
+        "modes": {ENVIRONMENT: "auto"},
+        "executors": {"process": {"servers": {"default": {"url": layout.supervisor_url}}}},
+    }
