@@ -93,9 +93,7 @@ def _compose(source: str) -> yaml.MappingNode:
     except RecursionError as error:
         raise FrontMatterError(Fault(2, "the YAML is nested too deeply", "flatten it")) from error
     if not isinstance(root, yaml.MappingNode):
-        raise FrontMatterError(
-            Fault(2, "the front matter is not a mapping", "write `key: value` lines, `id: …` first")
-        )
+        raise FrontMatterError(Fault(2, "the front matter is not a mapping", "write `key: value` lines, `id: …` first"))
     for count, node in enumerate(_walk(root), 1):
         if count > _MAX_NODES:
             message = f"the front matter expands to more than {_MAX_NODES} values"

@@ -166,7 +166,7 @@ def _plain(text: str, path: Path, kind: DocumentKind, front: FrontMatter | None)
 
 
 def _first_heading(body: str) -> str | None:
-    from markdown_it import MarkdownIt  # noqa: PLC0415  (only for files without a title)
+    from markdown_it import MarkdownIt
 
     tokens = MarkdownIt().parse(body)
     return next((text.content for token, text in pairwise(tokens) if token.type == "heading_open"), None)

@@ -15,10 +15,8 @@ from runbooks.templates import BadTemplate, Scalar, as_text, bounded, evaluate, 
 
 # A metric's or label's name, or a duration. Operators are words too, and would change what the query asks.
 _BARE = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*|(\d+(ms|[smhdwy]))+")
-_OPERATORS = frozenset(
-    "and or unless atan2 by without on ignoring group_left group_right bool offset start end inf nan".split()
-)
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "'": "\\'"}
+_OPERATORS = frozenset({"and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right"})
+_MODIFIERS = frozenset({"bool", "offset", "start", "end", "inf", "nan"})
 _STATEMENT = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -76,12 +74,12 @@ def _value(value: Scalar, quote: str, regex: bool) -> str:
     if quote == "#":
         raise BadTemplate("an expression stands in a comment of the query")
     if not quote:
-        if not isinstance(value, str) or (_BARE.fullmatch(text) and text.lower() not in _OPERATORS):
+        if not isinstance(value, str) or (_BARE.fullmatch(text) and text.lower() not in _OPERATORS | _MODIFIERS):
             return text
         raise BadTemplate(f"the value {text!r} stands outside quotes and is no name, number or duration")
     text = re.escape(text) if regex else text
     if quote == "`":
-        if "`" in text:
-            raise BadTemplate(f"the value {text!r} would end its quotes")
+        if "`" in text or "\\" in text:
+            raise BadTemplate(f"the value {text!r} cannot stand in backticks")
         return text
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    return text.replace("\\", "\\\\").replace(quote, "\\" + quote)

@@ -1,13 +1,12 @@
 """Renders the strings of arguments and checks: a small part of Jinja2, on scalar values only.
 
 A template may hold text and expressions over parameters: names, literals, comparisons, `and`/`or`/`not`, `x if y else
-z`, `+ - * /`, `~` and a few filters. Statements, calls, attributes and indexing are refused before anything runs, so the
-ways out of a template sandbox are not there to be closed. Method: an allow-list over Jinja2's own syntax tree.
+z`, `+ - * /`, `~` and a few filters. Statements, calls, attributes and indexing are refused before anything runs, so
+the ways out of a template sandbox are not there to be closed. Method: an allow-list over Jinja2's own syntax tree.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -49,7 +48,8 @@ def render_value(value: Any, parameters: Mapping[str, Scalar]) -> Any:
     """`value` with every string in it rendered; lists and mappings are walked, keys stay as they are.
 
     A string that is exactly one expression keeps its type: `{{ replicas }}` stays an integer. A list's element may not
-    become a text that begins with `-` unless it is written so: a program would read it as an option. Raises BadTemplate.
+    become a text that begins with `-` unless it is written so: a program would read it as an option.
+    Raises BadTemplate.
     """
     if isinstance(value, str):
         return render(value, parameters)

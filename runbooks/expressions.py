@@ -1,0 +1,90 @@
+"""CEL, the language of triggers and of parameters' `from`: compiled, checked for names, evaluated on plain data.
+
+Package: `common-expression-language` (Rust). Source of the language: https://github.com/google/cel-spec.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import cel
+
+MAX_LENGTH = 2_000
+"""Characters. A trigger is one line; the parser is recursive, and this also bounds its depth."""
+
+# Operators come as `_==_`, `@in`, `!_`. The package's own additions are left out: they are not CEL.
+_FUNCTIONS = frozenset(
+    {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bool", "bytes"}
+    | {"type", "dyn", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek"}
+    | {"getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds", "max", "min"}
+)
+_TEXT = re.compile(
+    r"""//[^\n]*
+    | [rR]? ( \"{3} (?:\\.|[^\\])*? \"{3} | '{3} (?:\\.|[^\\])*? '{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class BadExpression(ValueError):
+    """An expression that cannot be used. The message is for a person."""
+
+
+class NoValue(LookupError):
+    """The expression has no value on this data: something that it reads is not there, or has another type."""
+
+
+def check(source: str, root: str, fields: frozenset[str]) -> None:
+    """Raises BadExpression unless `source` compiles and reads only known fields of the one variable `root`."""
+    program = compiled(source)
+    for name in program.functions():
+        if name[0].isalpha() and name not in _FUNCTIONS:
+            raise BadExpression(f"there is no function {name!r} in CEL")
+    bare = _without_texts(source)
+    bound = set(re.findall(r"\.(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,", bare))
+    for name in program.variables():
+        if name != root and name not in bound:
+            raise BadExpression(f"there is no {name!r}; an expression here reads `{root}`")
+    for match in re.finditer(rf"(?<![\w.]){root}\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*«([^»]*)»\s*\])", bare):
+        field = match[1] or match[2]
+        if field not in fields:
+            raise BadExpression(f"`{root}` has no field {field!r}; it has {', '.join(sorted(fields))}")
+
+
+def value_of(source: str, variables: Mapping[str, Any]) -> Any:
+    """The expression's value. Raises BadExpression where it does not compile, NoValue where it has none here."""
+    try:
+        return compiled(source).execute(dict(variables))
+    except KeyError as error:
+        raise NoValue(f"there is no {str(error.args[0])!r}") from error
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, IndexError) as error:
+        raise NoValue(str(error).split(". CEL ")[0]) from error
+
+
+@lru_cache(maxsize=4096)
+def compiled(source: str) -> cel.Program:
+    """The compiled program. Raises BadExpression."""
+    if len(source) > MAX_LENGTH:
+        raise BadExpression(f"the expression is longer than {MAX_LENGTH} characters")
+    try:
+        return cel.compile(source)
+    except ValueError as error:
+        raise BadExpression(_first_line(str(error))) from error
+
+
+def _first_line(message: str) -> str:
+    found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", message)
+    if found is None:
+        return f"not a CEL expression: {message.splitlines()[0]}"
+    return f"not a CEL expression, at character {found[2]}: {found[3]}"
+
+
+def _without_texts(source: str) -> str:
+    """The source with each literal text as «text» and no comments, so that a word in one is not taken for code."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return f"«{match[1].strip(chr(34) + chr(39))}»" if match[1] else " "
+
+    return _TEXT.sub(replaced, source.replace("«", "").replace("»", ""))

@@ -1,0 +1,72 @@
+"""Which runbooks a signal speaks for: CEL expressions over `signal`, any one of a runbook's matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.domain.runbook import Runbook
+from models.domain.signal import Signal
+from runbooks.expressions import BadExpression, NoValue, check, value_of
+
+SIGNAL_FIELDS = frozenset(
+    {"kind", "name", "metric", "labels", "value", "text", "direction", "severity", "service", "environment", "score"}
+)
+"""What a trigger may read. Those that a signal does not have are missing: `has(signal.metric)` asks."""
+
+
+@dataclass(frozen=True)
+class TriggerMatch:
+    """A trigger that matched: its expression, and the fingerprint and the name of the signal."""
+
+    runbook: str
+    trigger: str
+    signal: str
+    name: str
+
+
+def check_trigger(source: str) -> None:
+    """Raises BadExpression with the reason where a trigger cannot be used."""
+    check(source, "signal", SIGNAL_FIELDS)
+
+
+def signal_variables(signal: Signal) -> dict[str, Any]:
+    """A signal as triggers see it. `score` is the anomaly's, in [0, 1]."""
+    values = {
+        "kind": signal.kind.value,
+        "name": signal.name,
+        "metric": signal.metric,
+        "labels": signal.labels,
+        "value": signal.value if signal.value is not None or signal.anomaly is None else signal.anomaly.observed,
+        "text": signal.text,
+        "direction": signal.direction,
+        "severity": signal.severity.value,
+        "service": signal.service,
+        "environment": signal.environment,
+        "score": signal.anomaly.score if signal.anomaly else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def matches(source: str, signal: Signal) -> bool:
+    """Whether the trigger is true of the signal. What the signal lacks, or a broken trigger, is no match.
+
+    A broken trigger is the linter's to report: an incident must not fail on it.
+    """
+    try:
+        return value_of(source, {"signal": signal_variables(signal)}) is True
+    except (NoValue, BadExpression):
+        return False
+
+
+def matching(runbooks: Sequence[Runbook], signals: Sequence[Signal]) -> tuple[TriggerMatch, ...]:
+    """Every trigger that matched a firing signal, in the order of the runbooks."""
+    firing = {signal.fingerprint: signal for signal in signals if signal.status == "firing"}
+    return tuple(
+        TriggerMatch(runbook.id, trigger, fingerprint, signal.name)
+        for runbook in runbooks
+        for trigger in runbook.triggers
+        for fingerprint, signal in firing.items()
+        if matches(trigger, signal)
+    )
