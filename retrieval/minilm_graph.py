@@ -93,7 +93,9 @@ class _Graph:
         return self.node("LayerNormalization", inputs, scale, shift, axis=-1, epsilon=EPSILON)
 
     def embeddings(self, tokens: str) -> str:
-        table = {name: self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")}
+        table = {
+            name: self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
+        }
         words = self.node("Gather", self.constant(table["word"]), tokens)
         length = self.node("Shape", tokens, start=1, end=2)
         # One text at a time is encoded, so every token is of type 0, and its vector is part of the position's.

@@ -10,7 +10,12 @@ _TOKEN = re.compile(r"\w+(?:[:]\w+)*", re.UNICODE)
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
 STOP_WORDS = frozenset(
-    ["a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how", "if", "in", "into", "is", "it", "its", "may", "more", "most", "no", "not", "of", "off", "on", "one", "only", "or", "other", "our", "out", "over", "should", "since", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "under", "up", "us", "was", "we", "were", "what", "when", "where", "which", "while", "who", "will", "with", "would", "you", "your"]
+    """
+    a about an and any are as at be been being but by can could did do does for from had has have how if in into is it
+    its may more most no not of off on one only or other our out over should since so some such than that the their
+    them then there these they this those to under up us use used using was we were what when where which while who
+    will with would you your
+    """.split()  # noqa: SIM905  (a list of literals would be one word a line)
 )
 """Function words of English, which say nothing of a document's subject."""
 
@@ -85,7 +90,7 @@ _LINK = re.compile(r"\]\([^)\s]*\)|https?://\S+")
 
 
 def split_code(text: str) -> tuple[str, str]:
-    """Markdown as (prose, code): fenced blocks and what stands between back-ticks are code; link targets are neither."""
+    """Markdown as (prose, code): fenced blocks and text between back-ticks are code, link targets are neither."""
     code: list[str] = []
 
     def take(match: re.Match[str]) -> str:
@@ -95,4 +100,3 @@ def split_code(text: str) -> tuple[str, str]:
     prose = _FENCE.sub(take, text)
     code.extend(_INLINE.findall(prose))
     return _LINK.sub(" ", prose), "\n".join(code)
-
