@@ -78,13 +78,16 @@ def _first_line(message: str) -> str:
     found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", message)
     if found is None:
         return f"not a CEL expression: {message.splitlines()[0]}"
-    return f"not a CEL expression, at character {found[2]}: {found[3]}"
+    return f"not a CEL expression, at character {found[2]}: {found[3].split(' expecting ')[0]}"
 
 
 def _without_texts(source: str) -> str:
-    """The source with each literal text as «text» and no comments, so that a word in one is not taken for code."""
+    """The source without comments, and with each literal text as «text» where it is one word, else as «»."""
 
     def replaced(match: re.Match[str]) -> str:
-        return f"«{match[1].strip(chr(34) + chr(39))}»" if match[1] else " "
+        if match[1] is None:
+            return " "
+        text = match[1].strip("\"'")
+        return f"«{text}»" if text.isidentifier() else "«»"
 
     return _TEXT.sub(replaced, source.replace("«", "").replace("»", ""))
