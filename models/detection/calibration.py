@@ -4,7 +4,8 @@ A rank among N reference scores is never below 1/(N+1), which cannot pass false-
 series soon after a start. Above a high quantile the tail is therefore modelled: excesses over a high threshold are
 exponential in the limit for light-tailed scores (Pickands 1975; Davison and Smith 1990), and those of a CUSUM are for
 any noise with exponential moments (Lundberg's bound). Pooling gives a tail after one minute; each series' own peaks
-then pull its tail to its own noise, with the pool as the prior. Dependent excesses are declustered: one peak an excursion.
+then pull its tail to its own noise, with the pool as the prior. Dependent excesses are declustered: one peak an
+excursion.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _floor(rows: Rows, level: Floats, config: DetectorConfig) -> Floats:
     share = config.floor_share * size
     # Whole-numbered gauges (connections, open files) step by one without meaning anything by it.
     whole = np.maximum(np.maximum(1.0, 0.5 * np.sqrt(size)), share)
-    # Traffic varies by more than Poisson noise: by this share of the rate, which is half of it on the square-root scale.
+    # Traffic varies by more than Poisson noise. A share of a rate is half that share on the square-root scale.
     events = np.maximum(1.0, TRAFFIC_SHARE / 2 * size)
     least = np.maximum(config.floor, share)
     least = np.where(rows["whole"] & (rows["kind"] == Kind.GAUGE), whole, least)
@@ -53,20 +53,22 @@ def _floor(rows: Rows, level: Floats, config: DetectorConfig) -> Floats:
     return np.maximum(least, 1e-12)
 
 
-def learn(rows: Rows, value: Floats, frozen: NDArray[np.bool_], config: DetectorConfig) -> None:
-    """Move levels and errors towards `value` on the scale of scoring, except where `frozen`."""
+def learn(
+    rows: Rows, value: Floats, frozen: NDArray[np.bool_], fast_frozen: NDArray[np.bool_], config: DetectorConfig
+) -> None:
+    """Move levels and errors towards `value` (scale of scoring), except where frozen."""
     seen = rows["seen"]
     first = 1.0 / (seen + 1.0)
     _, scale = forecast(rows, config)
     limit = np.where(seen >= CLIP_FROM, CLIP * scale, np.inf)
-    for name, gain in (("slow", SLOW_GAIN), ("fast", FAST_GAIN)):
+    for name, gain, still in (("slow", SLOW_GAIN, frozen), ("fast", FAST_GAIN, fast_frozen)):
         error = value - rows[name]
         move = np.where(np.abs(error) <= limit, error, 0.0) * np.maximum(first, gain)
         size = np.minimum(np.abs(error), limit)
         size = np.where(seen == 0, 0.0, size)
         # The first error that is known is that of the second value: hence `seen`, not `seen + 1`.
         change = (size - rows[name + "_error"]) * np.maximum(1.0 / np.maximum(seen, 1), ERROR_GAIN)
-        rows[name] = np.where(frozen, rows[name], rows[name] + move)
+        rows[name] = np.where(still, rows[name], rows[name] + move)
         rows[name + "_error"] = np.where(frozen, rows[name + "_error"], rows[name + "_error"] + change)
     rows["seen"] = np.minimum(seen + 1, np.iinfo(np.int32).max - 1)
 

@@ -1,9 +1,9 @@
 """The detector that takes all series through one tick in lock-step: entry point `lockstep` of `suture.detectors`.
 
 For each series a robust one-step forecast gives a standardised departure z; a two-sided CUSUM (Page 1954) of z,
-clipped, adds up what lasts; a tail model turns that into a p-value (`calibration`), and false-discovery control over all series
-decides which departures are anomalies (`fdr`). An anomaly is reported at each tick while it lasts. Meanwhile its series
-learns nothing, until the departure has lasted so long that it is the new normal.
+clipped, adds up what lasts; a tail model turns that into a p-value (`calibration`), and false-discovery control
+over all series decides which departures are anomalies (`fdr`). An anomaly is reported at each tick while it lasts.
+Meanwhile its series learns nothing, until the departure has lasted so long that it is the new normal.
 """
 
 from __future__ import annotations
@@ -171,10 +171,12 @@ class LockstepDetector:
     def _learn(self, rows: Rows, value: Floats, z: Floats, tested: NDArray[np.bool_]) -> None:
         """Update the forecast, except while a series departs; adopt a departure that has become normal."""
         config = self.config
-        far = tested & (rows["reported"] | (np.abs(z) > CLIP))
-        rows["held"] = np.where(far, rows["held"] + 1, 0)
+        # From its second tick on a departure is not learnt, else the forecast would follow before the CUSUM has spoken;
+        # the fast level goes on until the report, for series that wander.
+        departing = tested & (rows["reported"] | (np.abs(z) > CLIP) | (np.abs(rows["run"]) >= 2))
+        rows["held"] = np.where(departing, rows["held"] + 1, 0)
         adopted = (rows["held"] >= config.adapt_after) & (rows["kind"] != Kind.STATE)
-        learn(rows, value, rows["reported"] & ~adopted, config)
+        learn(rows, value, departing & ~adopted, rows["reported"] & ~adopted, config)
         adopt(rows, value, adopted, config.warmup // 2)
         for name in ("rise", "fall", "run", "held", "reported", "peak"):
             rows[name] = np.where(adopted, 0, rows[name]).astype(FIELDS[name])
@@ -230,11 +232,11 @@ class LockstepDetector:
             "reference": [self.reference.count, self.reference.threshold, self.reference.tail],
             "control": self.control.tick,
         }
-        columns = {name: self.table[name][: len(self.table)] for name in FIELDS}
         out = io.BytesIO()
         header = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         arrays: dict[str, Any] = {"meta": header, "ring": self.reference.ring, "levels": self.control.ticks}
-        np.savez(out, **arrays, **columns)
+        arrays |= {name: self.table[name][: len(self.table)] for name in FIELDS}
+        np.savez(out, **arrays)
         return out.getvalue()
 
     def restore(self, state: bytes) -> None:
