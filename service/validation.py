@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,3 +26,11 @@ def read_config(model: type[Model], config: Mapping[str, Any], *, where: str) ->
         return model.model_validate(dict(config))
     except ValidationError as error:
         raise BadInput(explain(error), where=where) from error
+
+
+def require_secret(secret: Callable[[str], str], reference: str, *, where: str) -> None:
+    """Raises BadInput, with the key that holds the reference, where it has no value: now, not in an incident."""
+    try:
+        secret(reference)
+    except BadInput as error:
+        raise BadInput(error.problem, where=where) from error

@@ -14,7 +14,7 @@ from models.domain.base import Frozen
 from service.executors.arguments import read_arguments, refused
 from service.executors.supervisor import RUNS, STOPPED, Credentials, ProcessInfo, Supervisor, SupervisorFault
 from service.ports import Call, Context, Effect, ExecutorError, Verb
-from service.validation import read_config
+from service.validation import read_config, require_secret
 
 _POLL = 0.1
 """Seconds between two looks at a process that is stopping or starting."""
@@ -235,6 +235,10 @@ def _because(now: ProcessInfo) -> str:
 def build(config: Mapping[str, Any], context: Context) -> ProcessExecutor:
     """The executor of a settings section. Raises BadInput on a wrong one, and where a secret cannot be resolved."""
     settings = read_config(ProcessConfig, config, where="executors.process")
+    for name, server in settings.servers.items():
+        for key in ("username", "password"):
+            if reference := getattr(server, key):
+                require_secret(context.secret, reference, where=f"executors.process.servers.{name}.{key}")
     return ProcessExecutor(
         {name: Supervisor(server.url, _credentials(server, context)) for name, server in settings.servers.items()},
         settings.allow,
@@ -245,5 +249,4 @@ def _credentials(server: Server, context: Context) -> Credentials:
     username, password = server.username, server.password
     if username is None or password is None:
         return lambda: None
-    context.secret(username), context.secret(password)  # so that a wrong reference is found now, not in an incident
     return lambda: (context.secret(username), context.secret(password))

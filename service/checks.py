@@ -1,0 +1,199 @@
+"""Measures whether a condition holds: once for preconditions, over time for the verification of an action."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from models.domain.base import Clock, Labels
+from models.domain.errors import BadInput, Unavailable
+from models.domain.execution import CheckResult, Health, Verification
+from models.domain.runbook import Check
+from models.domain.signal import Sample
+from service.ports import Source
+
+if TYPE_CHECKING:
+    import httpx
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_HTTP_SECONDS = 5.0
+_SHORTEST_SLEEP = 0.01
+"""Seconds. A clock that is a hair behind the timer must not turn the wait into a busy loop."""
+_MOST_VALUES = 20
+"""Values that a result keeps: it is stored, and shown in a ticket."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The `is` of a check. NaN satisfies none, not even `!=`: no number is no evidence."""
+
+    operator: str
+    number: float
+
+    @classmethod
+    def parse(cls, text: str) -> Comparison:
+        """From `== 1` or `> 0.95`. Raises BadInput."""
+        match = re.fullmatch(r"\s*(==|!=|<=|>=|<|>)\s*(\S+)\s*", text)
+        try:
+            if match:
+                return cls(match[1], float(match[2]))
+        except ValueError:
+            pass  # the same words as for a wrong operator
+        raise BadInput(f"{text!r} is not a comparison; write for example == 1 or > 0.95")
+
+    def holds(self, value: float) -> bool:
+        """Whether the value satisfies it."""
+        return not math.isnan(value) and _OPERATORS[self.operator](value, self.number)
+
+
+def measure(check: Check, source: Source, *, clock: Clock, http: httpx.Client | None = None) -> CheckResult:
+    """The answer to one check now.
+
+    Passed where at least one value came and every one satisfies the condition; not passed without data; None, with
+    the reason, where it could not be asked. The value of an `http` check is the status of a GET, redirects not
+    followed; `http` is the client for it, by default one of its own with a limit of 5 seconds.
+    """
+    at = clock()
+    try:
+        comparison = Comparison.parse(check.condition)
+        samples = _samples(check, source, at, http)
+    except (Unavailable, BadInput) as error:
+        return _result(check, at, None, (), str(error))
+    if not samples:
+        return _result(check, at, False, (), "no data")
+    failing = [sample for sample in samples if not comparison.holds(sample.value)]
+    values = tuple(sample.value for sample in samples if math.isfinite(sample.value))
+    return _result(check, at, not failing, values[:_MOST_VALUES], _detail(samples, failing))
+
+
+def hold_true(
+    checks: Sequence[Check], source: Source, *, clock: Clock, http: httpx.Client | None = None
+) -> Verification:
+    """Every check measured once, for preconditions: `within` and `hold` are not waited for.
+
+    Healthy where all passed (also where there is none), else not healthy where one did not, else unknown.
+    """
+    start = clock()
+    results = tuple(measure(check, source, clock=clock, http=http) for check in checks)
+    passed = {result.passed for result in results}
+    health = Health.NOT_HEALTHY if False in passed else Health.UNKNOWN if None in passed else Health.HEALTHY
+    return Verification(health=health, checks=results, took=clock() - start)
+
+
+def verify(
+    checks: Sequence[Check],
+    source: Source,
+    *,
+    clock: Clock,
+    sleep: Callable[[float], None],
+    interval: timedelta = timedelta(seconds=2),
+    http: httpx.Client | None = None,
+) -> Verification:
+    """Measure every `interval` until all checks are true, each for its `hold` without a gap, up to now.
+
+    A check must be true from its `within` (counted from the start) on; before that, a gap starts its hold anew. One
+    that is false after its `within` ends it: not healthy. One that cannot be measured then: unknown. So is the answer
+    without any check. Takes the longest `within` plus the longest `hold` at most, and the time of one round of
+    queries. The results are those of the last round. `sleep` takes seconds. Raises ValueError on an interval of 0.
+    """
+    if interval <= timedelta(0):
+        raise ValueError("the interval must be above 0")
+    start = clock()
+    watches = [_Watch(check, start + check.within) for check in checks]
+    while True:
+        results = tuple(watch.take(measure(watch.check, source, clock=clock, http=http)) for watch in watches)
+        health = _verdict(watches)
+        if health is not None:
+            return Verification(health=health, checks=results, took=clock() - start)
+        # Not past the next instant that decides something, so that `within` and `hold` end when they say.
+        now = clock()
+        wake = min([now + interval, *(watch.next_instant for watch in watches if not watch.held)])
+        sleep(max(_SHORTEST_SLEEP, (wake - now).total_seconds()))
+
+
+@dataclass
+class _Watch:
+    """One check under verification. `since`: from when it was true at every measurement; None: it is not."""
+
+    check: Check
+    deadline: datetime
+    since: datetime | None = None
+    held: bool = False
+    failed: Health | None = None
+
+    def take(self, result: CheckResult) -> CheckResult:
+        if result.passed:
+            self.since = self.since or result.at
+            self.held = result.at - self.since >= self.check.hold
+            return result
+        self.since, self.held = None, False
+        if result.at >= self.deadline:
+            self.failed = Health.UNKNOWN if result.passed is None else Health.NOT_HEALTHY
+        return result
+
+    @property
+    def next_instant(self) -> datetime:
+        return self.deadline if self.since is None else self.since + self.check.hold
+
+
+def _verdict(watches: Sequence[_Watch]) -> Health | None:
+    """None: not decided yet. One that is surely bad weighs more than one that is not known."""
+    failures = {watch.failed for watch in watches}
+    if Health.NOT_HEALTHY in failures:
+        return Health.NOT_HEALTHY
+    if Health.UNKNOWN in failures or not watches:
+        return Health.UNKNOWN
+    return Health.HEALTHY if all(watch.held for watch in watches) else None
+
+
+def _samples(check: Check, source: Source, at: datetime, http: httpx.Client | None) -> list[Sample]:
+    if check.query is not None:
+        return source.query(check.query, at)
+    if check.http is not None:
+        return [Sample(labels={"http": check.http}, at=at, value=_status_of(check.http, http))]
+    raise BadInput("sql checks cannot be measured yet; use a query on a metric of the database")
+
+
+def _status_of(address: str, client: httpx.Client | None) -> float:
+    import httpx
+
+    try:
+        with (
+            nullcontext(client) if client else httpx.Client(trust_env=False) as sender,
+            sender.stream("GET", address, timeout=_HTTP_SECONDS, follow_redirects=False) as response,
+        ):
+            return float(response.status_code)  # the body is left unread: it may be of any size
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise BadInput(f"{address} is not an http address: {error}") from error
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{address} does not answer: {str(error) or type(error).__name__}") from error
+
+
+def _detail(samples: Sequence[Sample], failing: Sequence[Sample]) -> str:
+    shown = (failing or samples)[0]
+    words = f"{shown.value:g}{_series(shown.labels)}"
+    return f"{words}; {len(failing)} of {len(samples)} fail" if failing and len(samples) > 1 else words
+
+
+def _series(labels: Labels) -> str:
+    pairs = ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()) if name != "__name__")
+    return f" for {labels.get('__name__', '')}{{{pairs}}}" if labels else ""
+
+
+def _result(check: Check, at: datetime, passed: bool | None, values: tuple[float, ...], detail: str) -> CheckResult:
+    return CheckResult(
+        subject=check.subject, condition=check.condition, passed=passed, values=values, detail=detail, at=at
+    )
