@@ -31,8 +31,6 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 100
 """Brackets within brackets: the parser recurses on the machine's stack, which thousands of them overflow."""
 
-_CARDINALITY = {ast.VectorMatchCardinality.ManyToOne: Many.LEFT, ast.VectorMatchCardinality.OneToMany: Many.RIGHT}
-
 
 @lru_cache(maxsize=1024)
 def parse(expression: str) -> Node:
@@ -149,10 +147,16 @@ def _binary(parsed: ast.BinaryExpr, depth: int) -> Binary:
     matching = Matching(
         on=labels is not None and labels.type == ast.LabelModifierType.Include,
         labels=frozenset(labels.labels if labels is not None else ()),
-        many=next((many for card, many in _CARDINALITY.items() if card == modifier.card), Many.NEITHER),
+        many=_many(modifier.card),
         include=tuple(modifier.group_labels or ()),
     )
     return Binary(operator, left, right, boolean=modifier.return_bool, matching=matching)
+
+
+def _many(cardinality: ast.VectorMatchCardinality) -> Many:
+    if cardinality == ast.VectorMatchCardinality.ManyToOne:
+        return Many.LEFT
+    return Many.RIGHT if cardinality == ast.VectorMatchCardinality.OneToMany else Many.NEITHER
 
 
 def _milliseconds(duration: timedelta) -> int:
