@@ -9,6 +9,9 @@ _TOKEN = re.compile(r"\w+(?:[:]\w+)*", re.UNICODE)
 # An acronym before a word (`API|Down`), a word, an acronym, a number: etcdGRPCRequests → etcd GRPC Requests.
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
+# The end of a sentence, a table's cell, a paragraph or an item of a list.
+_BREAK = re.compile(r"[.!?;|]|\n\s*(?:\n|[-*+]\s|\d)")
+
 STOP_WORDS = frozenset(
     """
     a about an and any are as at be been being but by can could did do does for from had has have how if in into is it
@@ -29,7 +32,7 @@ def terms(text: str) -> list[str]:
     found: list[str] = []
     previous, end = "", 0
     for match in _TOKEN.finditer(text):
-        if previous and _breaks(text[end : match.start()]):
+        if previous and _BREAK.search(text, end, match.start()):
             previous = ""
         end = match.end()
         whole = match.group()
@@ -44,10 +47,6 @@ def terms(text: str) -> list[str]:
                 found.append(f"{previous} {part}")
             previous = part
     return found
-
-
-def _breaks(gap: str) -> bool:
-    return any(mark in gap for mark in ".!?;|\n\r") and gap.strip(" \t`*'\"") != ""
 
 
 def split_identifier(name: str) -> str:
