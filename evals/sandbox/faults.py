@@ -139,10 +139,13 @@ class ExhaustConnections(_DatabaseFault):
 
     def heal(self) -> None:
         """End the batch job, where the server's restart has not done so."""
+        self._end_outsider()
+        super().heal()
+
+    def _end_outsider(self) -> None:
         if self._outsider is not None:
             self._outsider.kill()
             self._outsider.wait()
-        super().heal()
 
     def _break(self, pid: int) -> None:  # noqa: ARG002
         environment: dict[str, Any] = {**os.environ, "OUTSIDER_DSN": self.sandbox.layout.dsn("batch")}
@@ -155,19 +158,24 @@ class ExhaustConnections(_DatabaseFault):
                 stderr=log,
                 start_new_session=True,
             )
-        self._cut_shop_connections()
+        try:
+            self._cut_shop_connections()
+        except BaseException:
+            self._end_outsider()
+            raise
 
     def _cut_shop_connections(self) -> None:
-        """Return when no client but the batch job is connected. Raises Unavailable after CUT_SECONDS."""
+        """Return when the batch job has every slot. Raises Unavailable after CUT_SECONDS."""
         deadline = time.monotonic() + CUT_SECONDS
-        with psycopg.connect(self.sandbox.layout.dsn("postgres"), autocommit=True) as superuser:
-            while time.monotonic() < deadline:
-                batch, others = superuser.execute(_CLIENTS).fetchone() or (0, 0)
-                if batch >= ORDINARY_CONNECTIONS and others == 0:
+        while time.monotonic() < deadline:
+            # A new connection each round: the superuser, too, takes an ordinary slot while there are any.
+            with psycopg.connect(self.sandbox.layout.dsn("postgres"), autocommit=True) as superuser:
+                batch, shop = superuser.execute(_CLIENTS).fetchone() or (0, 0)
+                if batch >= ORDINARY_CONNECTIONS:
                     return
-                if batch + others >= ORDINARY_CONNECTIONS:
+                if batch + shop >= ORDINARY_CONNECTIONS:
                     superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
-                time.sleep(0.05)
+            time.sleep(0.1)
         raise Unavailable(f"the batch job did not get all connections within {CUT_SECONDS:.0f} s")
 
 

@@ -11,8 +11,8 @@ import time
 
 import psycopg
 
-RETRY = 0.1
-"""Seconds between attempts: quicker than the exporter's probes, so that no freed slot is left for those."""
+RETRY, SLOWEST_RETRY = 0.005, 0.1
+"""Seconds between attempts: at once where slots become free, doubling while none does to spare the server."""
 MAX_SECONDS = 900.0
 
 
@@ -20,6 +20,7 @@ def main() -> None:
     """Take and hold. Nothing is raised: the end of the connections is the end of the job."""
     dsn = os.environ["OUTSIDER_DSN"]
     held: list[psycopg.Connection[tuple[object, ...]]] = []
+    pause = RETRY
     end = time.monotonic() + MAX_SECONDS
     while time.monotonic() < end:
         try:
@@ -29,8 +30,10 @@ def main() -> None:
             return
         try:
             held.append(psycopg.connect(dsn, autocommit=True))
+            pause = RETRY
         except psycopg.OperationalError:
-            time.sleep(RETRY)
+            time.sleep(pause)
+            pause = min(2 * pause, SLOWEST_RETRY)
 
 
 if __name__ == "__main__":
