@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from models.domain.base import Clock
@@ -84,6 +84,12 @@ class Executions:
         with self._database.read() as connection:
             rows = connection.execute(query).tuples().all()
         return [(number, Execution.model_validate(document)) for number, document in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many executions are in each state."""
+        query = select(executions.c.state, func.count()).group_by(executions.c.state)
+        with self._database.read() as connection:
+            return dict(connection.execute(query).tuples().all())
 
     def transition(self, identifier: str, to: ExecutionState, step: StepRecord, **changes: Any) -> Execution:
         """Move to a state and record the step that did it, with changed fields. The state it is in already: no change.

@@ -22,7 +22,8 @@ _STORED_APART = {"id", "status", "version", "timeline", "ended_at"}
 def incident_number(identifier: str) -> int:
     """The number in `INC-<number>`. Raises NotFound where it is not of that form."""
     digits = identifier.removeprefix(_PREFIX)
-    if digits == identifier or not digits.isdecimal():
+    # More digits than a row number has would overflow in the database.
+    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
         raise NotFound(f"there is no incident {identifier!r}; incidents are named {_PREFIX}<number>")
     return int(digits)
 

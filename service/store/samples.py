@@ -52,6 +52,8 @@ class SampleStore:
         self._metrics: dict[str, set[int]] = {}
         self._last_id = 0
         self._pruned_at = clock()
+        self.appended = 0
+        """Samples kept since the start."""
         self.refused = 0
         """Samples refused since the start because the store held `max_series` series."""
 
@@ -73,6 +75,7 @@ class SampleStore:
                 self._generation = ""  # the cache may hold ids that were rolled back
                 raise
         refused = len(wanted) - written
+        self.appended += written
         self.refused += refused
         if self._clock() - self._pruned_at >= self._prune_interval:
             self.prune()
