@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -34,3 +37,31 @@ def require_secret(secret: Callable[[str], str], reference: str, *, where: str) 
         secret(reference)
     except BadInput as error:
         raise BadInput(error.problem, where=where) from error
+
+
+def http_address(text: str) -> str:
+    """`text`, for a field validator. Raises ValueError where it is no http(s) URL, or holds credentials."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must begin with http:// or https:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no credentials; use a secret reference")
+    if parts.fragment or not text.isprintable() or " " in text:
+        raise ValueError("must hold no space, no control character and no #")
+    if parts.port == 0:  # `port` itself raises ValueError on what is no port
+        raise ValueError("must have a port above 0")
+    return text
+
+
+def trust(ca: Path | None) -> ssl.SSLContext | bool:
+    """What httpx verifies servers by: the certificates in `ca`, else the usual ones."""
+    return ssl.create_default_context(cafile=str(ca)) if ca else True
+
+
+def existing_certificates(ca: Path | None) -> Path | None:
+    """`ca`, for a field validator. Raises ValueError where no certificate can be read from it."""
+    try:
+        trust(ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"holds no certificates that can be read: {error.strerror or error}") from error
+    return ca

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from models.domain.base import Frozen, canonical_json
 from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
 from service.ports import Call, Context, Effect, ExecutorError, Verb
-from service.validation import read_config, require_secret
+from service.validation import existing_certificates, http_address, read_config, require_secret, trust
 
 _LAST_WORDS = 1000
 """Characters of an answer in an error's words."""
@@ -73,27 +72,14 @@ class Target(Frozen):
     ca: Path | None = None
     honours_idempotency_key: bool = False
 
+    _certificates = field_validator("ca")(existing_certificates)
+
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, text: str) -> str:
-        try:
-            url = httpx.URL(text)
-        except httpx.InvalidURL as error:
-            raise ValueError(f"is not a URL: {error}") from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("must begin with http:// or https:// and a host")
-        if url.userinfo:
-            raise ValueError("must hold no credentials; use headers with a secret reference")
-        if url.query or url.fragment:
-            raise ValueError("must end with its path: no ? and no #")
+        if "?" in http_address(text):
+            raise ValueError("must end with its path: no ?")
         return text.rstrip("/")
-
-    @field_validator("ca")
-    @classmethod
-    def _exists(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"there is no file {path}")
-        return path
 
 
 class HttpConfig(Frozen):
@@ -119,7 +105,7 @@ class HttpExecutor:
         self._secret = secret
         self._monotonic = monotonic
         self._clients = {
-            name: httpx.Client(verify=_trust(target), follow_redirects=False, trust_env=False)
+            name: httpx.Client(verify=trust(target.ca), follow_redirects=False, trust_env=False)
             for name, target in config.targets.items()
         }
 
@@ -231,10 +217,6 @@ def _unexpected(inputs: HttpInputs, request: httpx.Request, response: httpx.Resp
         retriable=status in (408, 425, 429, 502, 503, 504),
         effect=Effect.ABSENT if refused_by_peer else Effect.UNKNOWN,
     )
-
-
-def _trust(target: Target) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=str(target.ca)) if target.ca else True
 
 
 def build(config: Mapping[str, Any], context: Context) -> HttpExecutor:
