@@ -1,5 +1,5 @@
 """Every extension point, one Protocol each. Built-in adapters and third-party ones load the same way: an entry
-point in the group named beside the Protocol, a callable `(config, context) -> adapter`.
+point in the group named beside the Protocol, a callable `(config, context) -> adapter` (for executors a class).
 
 `config` is the adapter's own section of the settings, unvalidated: the adapter validates it and raises BadInput.
 """
@@ -105,6 +105,19 @@ class ExecutorError(SutureError):
         super().__init__(message)
         self.retriable = retriable
         self.effect = effect
+
+
+class ExecutorClass(Protocol):
+    """What an entry point of `suture.executors` names: a class that tells its verbs before it is configured."""
+
+    name: str
+    verbs: Mapping[str, Verb]
+
+    def build(self, config: Mapping[str, Any], context: Context) -> Executor:
+        """The configured executor; a classmethod."""
+
+    def target(self, verb: str, arguments: Mapping[str, Any]) -> str:
+        """As of Executor; a staticmethod, since what is acted on follows from the arguments alone."""
 
 
 class Executor(Protocol):

@@ -45,8 +45,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; replicas that start together take turns. Raises Unavailable."""
-        from alembic import command  # noqa: PLC0415  (costly, and only needed here)
-        from alembic.config import Config  # noqa: PLC0415
+        from alembic import command
+        from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

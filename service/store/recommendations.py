@@ -38,6 +38,16 @@ class Recommendations:
                 {"recommendation": recommendation.id, "candidates": order, "abstained": reason},
             )  # fmt: skip
 
+    def get(self, identifier: str) -> Recommendation:
+        """One recommendation. Raises NotFound."""
+        with self._database.read() as connection:
+            document = connection.execute(
+                select(recommendations.c.document).where(recommendations.c.id == identifier)
+            ).scalar()
+        if document is None:
+            raise NotFound(f"there is no recommendation {identifier}")
+        return Recommendation.model_validate(document)
+
     def latest(self, incident: str) -> Recommendation:
         """The newest recommendation for an incident. Raises NotFound."""
         query = (

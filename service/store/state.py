@@ -1,15 +1,17 @@
-"""Small durable things: the kill switch and the detector's saved state."""
+"""Small durable things: the kill switch, what correlation remembers, and the detector's saved state."""
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
+from models.correlation import Memory
 from models.domain.base import Clock
 from service.store.audit import AuditLog
 from service.store.database import Database
 from service.store.tables import detector_states, switches
 
 _KILL = "kill-switch"
+_MEMORY = "correlation-memory"
 
 
 class KillSwitch:
@@ -31,6 +33,20 @@ class KillSwitch:
             connection.execute(delete(switches).where(switches.c.name == _KILL))
             connection.execute(insert(switches).values(name=_KILL, value=on))
             self._audit.append(connection, "kill-switch.on" if on else "kill-switch.off", _KILL, {}, actor)
+
+
+class CorrelationMemory:
+    """What correlation carries from one call to the next, kept with the incidents in one transaction."""
+
+    def load(self, connection: Connection) -> Memory:
+        """What the last call left."""
+        value = connection.execute(select(switches.c.value).where(switches.c.name == _MEMORY)).scalar()
+        return Memory.model_validate(value) if value else Memory()
+
+    def save(self, connection: Connection, memory: Memory) -> None:
+        """Keep it for the next call."""
+        connection.execute(delete(switches).where(switches.c.name == _MEMORY))
+        connection.execute(insert(switches).values(name=_MEMORY, value=memory.model_dump(mode="json")))
 
 
 class DetectorStates:

@@ -1,0 +1,205 @@
+"""Wiring only: settings → parts → FastAPI application. Everything is made here, once, and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from models.domain.base import Clock, utc_now
+from retrieval.index import PassageIndex
+from service.background import Loop, detector_loops, worker_loops
+from service.corpus import CorpusKeeper
+from service.evidence import EvidenceGatherer
+from service.guard.approvals import Approvals, signing_key
+from service.guard.guard import Guard
+from service.guard.policy import load_policies
+from service.intake import Intake
+from service.parts import Parts
+from service.pipeline import Pipeline
+from service.ports import Context, Detector, LanguageModel
+from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
+from service.remediation.acting import Actor
+from service.remediation.durable import Waker, create_dbos
+from service.remediation.steps import Steps
+from service.remediation.tickets import TicketOutbox
+from service.remediation.workflow import Remediation
+from service.security.secrets import resolve_secret
+from service.settings import Settings
+from service.store.audit import AuditLog
+from service.store.database import open_database
+from service.store.executions import Executions
+from service.store.incidents import Incidents
+from service.store.keys import Keys
+from service.store.recommendations import Recommendations
+from service.store.samples import SampleStore
+from service.store.state import DetectorStates, KillSwitch
+from service.topology import load_topology
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
+    """Everything of one installation; nothing runs yet. Raises BadInput for settings that cannot be used."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.database)
+    audit = AuditLog(database, clock)
+    incidents = Incidents(database, audit, clock)
+    executions = Executions(database, audit, clock)
+    recommendations = Recommendations(database, audit)
+    kill_switch = KillSwitch(database, audit)
+    states = DetectorStates(database, clock)
+    samples = SampleStore(
+        _samples_url(settings), retention=settings.retention, max_series=settings.max_series, clock=clock
+    )
+    context = Context(clock=clock, secret=resolve_secret, database=database.engine, samples=samples)
+    source = build(SOURCES, settings.source, context)
+    executors = build_executors(settings.executors, context)
+    ticketing = build(ITSM, settings.ticketing, context)
+    topology = load_topology(settings.topology)
+    index = PassageIndex(settings.state_dir / "index", build(EMBEDDERS, settings.embedder, context))
+    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
+    catalogue = verb_catalogue(executors)
+    guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, kill_switch, executions, clock)
+    pipeline = Pipeline(
+        settings=settings,
+        clock=clock,
+        topology=topology,
+        corpus=corpus,
+        evidence=EvidenceGatherer(corpus, index, catalogue, clock, source, executions),
+        source=source,
+        detector=_detector(settings, context),
+        model=_language_model(settings),
+        guard=guard,
+        actor=Actor(executors, executions, clock),
+    )
+    dbos = create_dbos(settings)
+    outbox = TicketOutbox(dbos, ticketing, incidents)
+    wake = Waker(dbos, settings)
+    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock, wake)
+    steps = Steps(pipeline, approvals, outbox, incidents, executions, recommendations, clock)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        database=database,
+        audit=audit,
+        incidents=incidents,
+        executions=executions,
+        recommendations=recommendations,
+        keys=Keys(database, audit, clock),
+        kill_switch=kill_switch,
+        detector_states=states,
+        samples=samples,
+        topology=topology,
+        corpus=corpus,
+        index=index,
+        source=source,
+        executors=executors,
+        ticketing=ticketing,
+        intake=Intake(pipeline, database, incidents, executions, samples, states, settings, clock),
+        pipeline=pipeline,
+        guard=guard,
+        approvals=approvals,
+        remediation=Remediation(dbos, steps, outbox, incidents, settings, wake),
+    )
+
+
+def create_app(parts: Parts, role: str = "all") -> FastAPI:
+    """The application of one process. Its lifespan starts what the role does beside the API, and stops it."""
+    from service.api import create_api
+
+    app = create_api(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loops = start_role(parts, role)
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.stop()
+            parts.intake.save_detector()
+            parts.close()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def serve(settings: Settings, role: str = "all") -> None:
+    """Run one process until it is told to stop. Raises BadInput for settings that cannot be used."""
+    import uvicorn
+
+    from service.security.auth import bootstrap
+
+    parts = build_parts(settings)
+    bootstrap(parts.keys, settings.state_dir)
+    uvicorn.run(
+        create_app(parts, role),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def start_role(parts: Parts, role: str) -> list[Loop]:
+    """Begin what a role (`all`, `api`, `detector` or `worker`) does. The corpus is read in every one."""
+    parts.corpus.sync()
+    loops: list[Loop] = []
+    if role in ("all", "detector"):
+        parts.intake.start_detecting()
+        loops += detector_loops(parts)
+    if role in ("all", "worker"):
+        parts.remediation.launch()
+        loops += worker_loops(parts)
+    for loop in loops:
+        loop.start()
+    return loops
+
+
+def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
+    """A pipeline that only recommends: no database, no telemetry, no executor; for `suture recommend`."""
+    context = Context(clock=clock, secret=resolve_secret)
+    index = PassageIndex(None, build(EMBEDDERS, settings.embedder, context))
+    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
+    corpus.sync()
+    return Pipeline(
+        settings=settings,
+        clock=clock,
+        topology=load_topology(settings.topology),
+        corpus=corpus,
+        evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock),
+        source=None,
+        model=_language_model(settings),
+    )
+
+
+def _samples_url(settings: Settings) -> str:
+    # A file of its own on SQLite: a scrape's bulk write must not make an approval wait.
+    if settings.database_url is None:
+        return f"sqlite:///{(settings.state_dir / 'samples.db').resolve()}"
+    return settings.database
+
+
+def _signing_key(settings: Settings) -> bytes:
+    if settings.signing_key is not None:
+        return resolve_secret(settings.signing_key).encode()
+    return signing_key(settings.state_dir / "signing.key")
+
+
+def _detector(settings: Settings, context: Context) -> Detector | None:
+    if settings.detector.name == "off":
+        return None
+    detector: Detector = build(DETECTORS, settings.detector, context)
+    return detector
+
+
+def _language_model(settings: Settings) -> LanguageModel | None:
+    if settings.model is None:
+        return None
+    from service.language import LiteLLMModel
+
+    key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
+    return LiteLLMModel(settings.model, base_url=settings.model_base_url, api_key=key, timeout=settings.model_timeout)

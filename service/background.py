@@ -1,0 +1,78 @@
+"""What runs beside the API: scraping and detecting in one thread, starting remediations in another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from models.domain.errors import SutureError
+from models.domain.incident import IncidentStatus
+from service.parts import Parts
+from service.sources.scrape import Scraper
+
+_log = logging.getLogger(__name__)
+
+_SAVE_EVERY = timedelta(seconds=30)
+_PRUNE_EVERY = timedelta(minutes=1)
+_RESOLVE_EVERY = timedelta(seconds=5)
+_START_EVERY = timedelta(milliseconds=500)
+
+
+class Loop:
+    """Calls a function at an interval in a thread of its own, until it is stopped; an error is logged, not the end."""
+
+    def __init__(self, name: str, interval: timedelta, function: Callable[[], object]) -> None:
+        self._interval = interval.total_seconds()
+        self._function = function
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first call is at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the call in progress and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            try:
+                self._function()
+            except SutureError as error:
+                _log.warning("%s: %s", self._thread.name, error)
+            except Exception:  # noqa: BLE001  (a loop that ended silently would be an outage that nobody sees)
+                _log.exception("%s failed; it goes on", self._thread.name)
+            # A call that took longer than the interval is followed by the next one at once, not by a burst.
+            due = max(due + self._interval, time.monotonic())
+            self._stopping.wait(due - time.monotonic())
+
+
+def detector_loops(parts: Parts) -> list[Loop]:
+    """Scrape and score, keep the detector's state, forget old samples, resolve what went quiet."""
+    interval = parts.settings.scrape_interval
+    loops = [
+        Loop("save-detector", _SAVE_EVERY, parts.intake.save_detector),
+        Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
+        Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
+    ]
+    if parts.settings.scrape:
+        scraper = Scraper(parts.settings.scrape, timeout=interval)
+        loops.append(Loop("scrape", interval, lambda: parts.intake.telemetry([scraper.scrape(parts.clock())])))
+    return loops
+
+
+def worker_loops(parts: Parts) -> list[Loop]:
+    """Start the remediation of every open incident. By status, not by event: nothing is missed over a restart."""
+
+    def start_open() -> None:
+        for incident in parts.incidents.in_status(IncidentStatus.OPEN):
+            parts.remediation.start(incident)
+
+    return [Loop("start-remediations", _START_EVERY, start_open)]

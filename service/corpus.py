@@ -1,0 +1,55 @@
+"""The corpus as it is now: documents read from the folders, kept beside the index that searches them."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.domain.runbook import Document, Runbook
+from retrieval.index import PassageIndex, SyncReport
+from runbooks.loader import Corpus, Problem, load_corpus
+
+
+class CorpusKeeper:
+    """Reads the folders and brings the index up to date; what was valid serves on when something is not."""
+
+    def __init__(self, folders: Sequence[Path], postmortems: Path, index: PassageIndex) -> None:
+        """`postmortems` is where drafts are written; it is read with the folders."""
+        self._folders = (*folders, postmortems)
+        self._postmortems = postmortems
+        self._index = index
+        self._writing = threading.Lock()
+        self._corpus = Corpus(documents=(), problems=())
+
+    def sync(self) -> SyncReport:
+        """Read the folders anew and index what changed."""
+        with self._writing:
+            self._postmortems.mkdir(parents=True, exist_ok=True)
+            corpus = load_corpus(self._folders)
+            report = self._index.sync(corpus.documents)
+            self._corpus = corpus
+            return report
+
+    def add_postmortem(self, name: str, text: str) -> None:
+        """Write a draft, whole or not at all, and index it. A draft of the same name is replaced."""
+        self._postmortems.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=self._postmortems, suffix=".tmp", delete=False
+        ) as file:
+            file.write(text)
+        Path(file.name).replace(self._postmortems / f"{name}.md")
+        self.sync()
+
+    def documents(self) -> tuple[Document, ...]:
+        """All documents, in the order of the folders."""
+        return self._corpus.documents
+
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """The catalogues of the documents that have one."""
+        return self._corpus.runbooks
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read, and why."""
+        return self._corpus.problems

@@ -1,0 +1,159 @@
+"""Gathers what speaks for and against each candidate: triggers, passages, the state now, and what happened before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from models.domain.base import Clock
+from models.domain.execution import CheckResult
+from models.domain.incident import Incident
+from models.domain.recommendation import Candidate, Citation
+from models.domain.runbook import Check, Document, ScoredPassage
+from models.ranking.citations import cite_best, incident_text, words_of
+from models.ranking.evidence import CandidateEvidence, DiagnosisAnswer
+from retrieval.index import PassageIndex
+from retrieval.query import query_of
+from runbooks.binding import Binding, VerbInputs, bind
+from service.checks import measure
+from service.corpus import CorpusKeeper
+from service.ports import Source
+from service.store.executions import Executions
+
+_PASSAGES = 20
+_SIMILAR = 3
+# Looking must not delay help: checks beyond this are left out and reported as gaps.
+_BUDGET = timedelta(seconds=3)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that ranking needs of one incident."""
+
+    binding: Binding
+    candidates: tuple[CandidateEvidence, ...]
+    passages: tuple[ScoredPassage, ...]
+    documents: Mapping[str, Document]
+    similar: tuple[Citation, ...]
+    gaps: tuple[str, ...]
+
+
+class EvidenceGatherer:
+    """Looks things up; changes nothing."""
+
+    def __init__(
+        self,
+        corpus: CorpusKeeper,
+        index: PassageIndex,
+        catalogue: Mapping[str, VerbInputs],
+        clock: Clock,
+        source: Source | None = None,
+        executions: Executions | None = None,
+    ) -> None:
+        """Without a source nothing is measured, without executions there is no history: both are then gaps."""
+        self._corpus = corpus
+        self._index = index
+        self._catalogue = catalogue
+        self._clock = clock
+        self._source = source
+        self._executions = executions
+
+    def gather(self, incident: Incident) -> Evidence:
+        """Everything that is known of an incident that was localised."""
+        documents = {document.id: document for document in self._corpus.documents()}
+        binding = bind(self._corpus.runbooks(), incident, self._catalogue)
+        query = query_of(incident)
+        passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
+        past = self._index.search(query, _SIMILAR, kind="postmortem", exclude=[incident.id.lower()])
+        looking = _Looking(self._source, self._clock)
+        triggered = {match.runbook for match in binding.matched}
+        candidates = tuple(
+            self._evidence(candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered)
+            for candidate in binding.candidates
+        )
+        return Evidence(
+            binding=binding,
+            candidates=candidates,
+            passages=passages,
+            documents=documents,
+            similar=cite_best(past, words_of(incident_text(incident)), documents, _SIMILAR),
+            gaps=(*binding.gaps, *looking.gaps),
+        )
+
+    def _evidence(
+        self,
+        candidate: Candidate,
+        incident: Incident,
+        binding: Binding,
+        passages: Iterable[ScoredPassage],
+        looking: _Looking,
+        *,
+        asked: bool,
+    ) -> CandidateEvidence:
+        successes, failures = self._history(candidate)
+        return CandidateEvidence(
+            candidate=candidate,
+            triggers=tuple(m.trigger for m in binding.matched if m.runbook == candidate.runbook),
+            passages=tuple(p for p in passages if p.passage.document == candidate.runbook),
+            culprit_match=bool(incident.culprit and candidate.service == incident.culprit.service),
+            precondition=looking.all_hold(candidate.preconditions) if asked else None,
+            diagnosis=_diagnoses(candidate, binding, looking) if asked else (),
+            successes=successes,
+            failures=failures,
+        )
+
+    def _history(self, candidate: Candidate) -> tuple[float, float]:
+        if self._executions is None:
+            return 0.0, 0.0
+        known = self._executions.outcomes(candidate.runbook, candidate.action, candidate.environment)
+        verified = float(sum(outcome.verified for outcome in known))
+        return verified, len(known) - verified
+
+
+class _Looking:
+    """Measures checks within a budget, each once; what could not be looked at is a gap."""
+
+    def __init__(self, source: Source | None, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._known: dict[Check, CheckResult] = {}
+        self._ends = time.monotonic() + _BUDGET.total_seconds()
+        self.gaps: list[str] = [] if source else ["no telemetry source: the state now was not looked at"]
+
+    def all_hold(self, checks: Iterable[Check]) -> bool | None:
+        """Whether all hold now; None where there is none or one could not be measured."""
+        answers = [answer.passed if (answer := self.ask(check)) else None for check in checks]
+        if not answers or None in answers:
+            return None
+        return all(answers)
+
+    def ask(self, check: Check) -> CheckResult | None:
+        """The answer now; None where there is no source or the budget is spent."""
+        if self._source is None:
+            return None
+        if check not in self._known:
+            if time.monotonic() > self._ends:
+                self._gap(f"not looked at, the time was up: {check.subject}")
+                return None
+            self._known[check] = measure(check, self._source, clock=self._clock)
+            if self._known[check].passed is None:
+                self._gap(f"could not be measured: {check.subject}: {self._known[check].detail}")
+        return self._known[check]
+
+    def _gap(self, text: str) -> None:
+        if text not in self.gaps:
+            self.gaps.append(text)
+
+
+def _diagnoses(candidate: Candidate, binding: Binding, looking: _Looking) -> tuple[DiagnosisAnswer, ...]:
+    answers = []
+    for bound in binding.diagnoses:
+        if bound.runbook != candidate.runbook or candidate.action not in (bound.check.supports, bound.check.refutes):
+            continue
+        result = looking.ask(bound.check)
+        if result is not None:
+            supports = bound.check.supports == candidate.action
+            answers.append(DiagnosisAnswer(check=result, stance="supports" if supports else "refutes"))
+    return tuple(answers)

@@ -1,0 +1,148 @@
+"""The way in: telemetry is stored and scored, signals are stored as incidents before they are acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from models.correlation import quiet
+from models.correlation.correlate import REOPEN_WITHIN
+from models.detection.batch import Batch
+from models.domain.base import Clock, Frozen
+from models.domain.errors import Unavailable
+from models.domain.incident import Incident, IncidentStatus
+from models.domain.signal import Signal
+from service.pipeline import Pipeline
+from service.settings import Settings
+from service.store.database import Database
+from service.store.executions import Executions
+from service.store.incidents import Incidents
+from service.store.samples import SampleStore
+from service.store.state import CorrelationMemory, DetectorStates
+
+_log = logging.getLogger(__name__)
+
+
+class SignalReceipt(Frozen):
+    """What became of one signal."""
+
+    fingerprint: str
+    incident: str | None
+    """None where it neither opened nor joined an incident."""
+    note: str
+
+
+class Intake:
+    """Takes telemetry and signals. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        database: Database,
+        incidents: Incidents,
+        executions: Executions,
+        samples: SampleStore,
+        states: DetectorStates,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._incidents = incidents
+        self._executions = executions
+        self._samples = samples
+        self._states = states
+        self._settings = settings
+        self._clock = clock
+        self._memory = CorrelationMemory()
+        # The detector's state is one: batches are scored in the order in which they come.
+        self._detecting = threading.Lock()
+        self._detects = False
+
+    def start_detecting(self) -> None:
+        """Continue with the state that was saved; from now on telemetry is scored in this process."""
+        detector = self._pipeline.detector
+        saved = self._states.load(self._settings.detector.name) if detector else None
+        if detector is not None and saved is not None:
+            try:
+                detector.restore(saved)
+            except ValueError as error:
+                _log.warning("the detector starts afresh, its saved state is of another version: %s", error)
+        self._detects = True
+
+    def save_detector(self) -> None:
+        """Keep what the detector knows for the next start."""
+        if self._pipeline.detector is not None and self._detects:
+            with self._detecting:
+                state = self._pipeline.detector.dump()
+            self._states.save(self._settings.detector.name, state)
+
+    def telemetry(self, batches: Sequence[Batch]) -> list[Incident]:
+        """Store samples, score them, and let what departs open or join incidents; returns those.
+
+        Raises Unavailable in a process that does not detect: samples that nobody scores would be lost silently.
+        """
+        if not self._detects:
+            raise Unavailable("this process does not take telemetry; send it to one with the role all or detector")
+        touched: dict[str, Incident] = {}
+        for batch in batches:
+            self._samples.append(batch)
+            with self._detecting:
+                signals = self._pipeline.detect(batch)
+                changed = self._correlate(signals) if signals else []
+            touched.update({incident.id: incident for incident in changed})
+        return list(touched.values())
+
+    def signals(self, signals: Sequence[Signal]) -> list[SignalReceipt]:
+        """Take signals; when this returns they are in the database. One receipt each, in order."""
+        changed = self._correlate(signals)
+        return [self._receipt(signal, changed) for signal in signals]
+
+    def resolve_quiet(self) -> list[str]:
+        """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
+        with self._database.read() as connection:
+            active = [i for i in self._incidents.active(connection) if i.status is not IncidentStatus.OPEN]
+        resolved = []
+        for incident in quiet(active, self._clock(), self._settings.resolve_after):
+            # While a remediation is on its way it decides how the incident ends.
+            if incident.status is IncidentStatus.ESCALATED:
+                reason = "all of its signals went quiet"
+                self._incidents.transition(incident.id, IncidentStatus.RESOLVED, reason)
+                resolved.append(incident.id)
+        return resolved
+
+    def _correlate(self, signals: Sequence[Signal]) -> list[Incident]:
+        now = self._clock()
+        share = self._pipeline.failing_share()
+        with self._database.write() as connection:
+            self._database.lock(connection, "correlate")
+            memory = self._memory.load(connection)
+            active = self._incidents.active(connection)
+            recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
+            found = self._pipeline.correlate(signals, active, recent, memory)
+            assessed = partial(self._pipeline.assess, failing_share=share)
+            changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
+            changed += [self._incidents.save(connection, assessed(incident)) for incident in found.updated]
+            for incident in found.reopened:
+                again = assessed(incident).model_copy(update={"episode": incident.episode + 1})
+                changed.append(self._incidents.save(connection, again))
+                reason = "its signals came back shortly after it ended"
+                self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
+            if found.memory != memory:
+                self._memory.save(connection, found.memory)
+        return changed
+
+    def _receipt(self, signal: Signal, changed: Sequence[Incident]) -> SignalReceipt:
+        for incident in changed:
+            if any(known.fingerprint == signal.fingerprint for known in incident.signals):
+                return SignalReceipt(
+                    fingerprint=signal.fingerprint, incident=incident.id, note=f"part of {incident.id}"
+                )
+        note = "it opened no incident: " + (
+            "it is resolved"
+            if signal.status == "resolved"
+            else "it repeats what is known, or waits for a second signal"
+        )
+        return SignalReceipt(fingerprint=signal.fingerprint, incident=None, note=note)

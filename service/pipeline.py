@@ -1,0 +1,158 @@
+"""THE page: the whole flow, one function a stage, domain types in and out.
+
+    telemetry ─▶ detect ─▶ correlate ─▶ localise ─▶ retrieve ─▶ rank ─▶ decide ─▶ execute ─▶ verify ─▶ learn
+
+Who calls: `intake.py` the first two, for everything that comes in; `remediation/` the others, each as a durable step;
+`recommend` (localise to rank) also the API and the command line, where nothing is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from models.correlation import Correlation, Memory, correlate, impact_of, signal_of
+from models.correlation.draft import labels_of
+from models.detection.batch import Batch, Detector
+from models.domain.base import Clock
+from models.domain.errors import SutureError, Unavailable
+from models.domain.execution import CheckResult, Decision, Execution, Verification
+from models.domain.incident import Incident
+from models.domain.recommendation import Advice, ModelUse, RankedCandidate, Recommendation
+from models.domain.runbook import Step
+from models.domain.signal import Signal
+from models.domain.topology import Topology
+from models.language.assist import assist
+from models.localisation import localise
+from models.ranking.abstention import abstain
+from models.ranking.ranker import rank
+from service.checks import measure, verify
+from service.corpus import CorpusKeeper
+from service.evidence import Evidence, EvidenceGatherer
+from service.guard.guard import Guard
+from service.ports import LanguageModel, Source
+from service.remediation.acting import Actor, ActResult
+from service.remediation.postmortem import draft
+from service.settings import Settings
+
+Part = TypeVar("Part")
+
+_VERIFY_INTERVAL = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The flow and the parts that it needs. Parts that act are None where nothing is executed."""
+
+    settings: Settings
+    clock: Clock
+    topology: Topology
+    corpus: CorpusKeeper
+    evidence: EvidenceGatherer
+    source: Source | None
+    detector: Detector | None = None
+    model: LanguageModel | None = None
+    guard: Guard | None = None
+    actor: Actor | None = None
+
+    def detect(self, batch: Batch) -> list[Signal]:
+        """Samples of one tick in, signals of the series that depart out. Without a detector: none."""
+        return [signal_of(anomaly) for anomaly in self.detector.observe(batch)] if self.detector else []
+
+    def correlate(
+        self, signals: Sequence[Signal], active: Sequence[Incident], recent: Sequence[Incident], memory: Memory
+    ) -> Correlation:
+        """Signals that belong together become incidents: new ones, changed ones, and reopened ones."""
+        window = self.settings.group_window
+        return correlate(signals, active, recent, self.topology, now=self.clock(), window=window, memory=memory)
+
+    def failing_share(self) -> float | None:
+        """The share of requests that fail now, in [0, 1]; None where it is not known."""
+        if self.source is None:
+            return None
+        try:
+            answer = self.source.query(self.settings.failing_requests, self.clock())
+        except SutureError:
+            # Impact is told as far as it is known: a monitoring system that is down must not stop an incident.
+            return None
+        return next((sample.value for sample in answer if 0.0 <= sample.value <= 1.0), None)
+
+    def assess(self, incident: Incident, failing_share: float | None) -> Incident:
+        """Who suffers: services, those downstream, and the share of failing requests."""
+        return incident.model_copy(update={"impact": impact_of(incident, self.topology, failing_share)})
+
+    def localise(self, incident: Incident) -> Incident:
+        """The incident with its probable origins, and the labels of the first: what runbooks' parameters read."""
+        located = incident.model_copy(update={"culprits": localise(incident, self.topology)})
+        return located.model_copy(update={"labels": labels_of(located, self.topology)})
+
+    def retrieve(self, incident: Incident) -> Evidence:
+        """Runbooks and past postmortems that fit, with their passages and what the checks say now."""
+        return self.evidence.gather(incident)
+
+    def rank(self, incident: Incident, evidence: Evidence, identifier: str) -> Recommendation:
+        """Candidates with probabilities, justifications and checked citations; or an abstention with its reason."""
+        ranked = rank(incident, evidence.candidates, documents=evidence.documents)
+        advice: tuple[Advice, ...] = ()
+        used: ModelUse | None = None
+        if self.model is not None:
+            helped = assist(incident, ranked, evidence.passages, model=self.model, weight=self.settings.model_weight)
+            ranked, advice, used = helped.candidates, helped.advice, helped.use
+        threshold = self.settings.abstain_below
+        return Recommendation(
+            id=identifier,
+            incident=incident.id,
+            created_at=self.clock(),
+            abstained=abstain(ranked, threshold=threshold, nearest=evidence.passages, dropped=evidence.binding.dropped),
+            candidates=ranked,
+            advice=advice,
+            gaps=evidence.gaps,
+            dropped=evidence.binding.dropped,
+            model=used,
+            similar=evidence.similar,
+        )
+
+    def recommend(self, incident: Incident, identifier: str = "REC-unsaved") -> Recommendation:
+        """Localise, retrieve and rank; nothing is executed."""
+        located = self.localise(incident)
+        return self.rank(located, self.retrieve(located), identifier)
+
+    def worth_trying(self, recommendation: Recommendation) -> list[int]:
+        """Places of the candidates that are probable enough to be tried, in order."""
+        threshold = self.settings.abstain_below
+        return [place for place, one in enumerate(recommendation.candidates) if one.probability >= threshold]
+
+    def decide(self, ranked: RankedCandidate) -> Decision:
+        """The guard's word on one exact candidate."""
+        return _present(self.guard, "guard").decide(ranked)
+
+    def preconditions(self, execution: Execution) -> list[CheckResult]:
+        """What must hold before the act, measured now."""
+        source = _present(self.source, "source")
+        return [measure(check, source, clock=self.clock) for check in execution.candidate.preconditions]
+
+    def refusal(self, execution: Execution) -> str | None:
+        """Why the act may not start now, whatever was decided before: the kill switch, or the environment's mode."""
+        return _present(self.guard, "guard").refusal(execution.candidate)
+
+    def execute(self, execution: Execution, name: str, step: Step) -> ActResult:
+        """One act on the target: the candidate's own, or its rollback."""
+        return _present(self.actor, "actor").act(execution, name, step)
+
+    def verify(self, execution: Execution, sleep: Callable[[float], None]) -> Verification:
+        """The measured answer to "is it better?"."""
+        source = _present(self.source, "source")
+        return verify(execution.candidate.verify, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL)
+
+    def learn(self, incident: Incident, recommendation: Recommendation, executions: Sequence[Execution]) -> str:
+        """Write the postmortem draft into the corpus, where the next similar incident finds it. Returns its id."""
+        self.corpus.add_postmortem(incident.id.lower(), draft(incident, recommendation, executions))
+        return incident.id.lower()
+
+
+def _present(part: Part | None, name: str) -> Part:
+    if part is None:
+        raise Unavailable(f"this installation recommends only; it has no {name}")
+    return part
