@@ -1,0 +1,58 @@
+"""Puts the REST API together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from service.api import (
+    audit,
+    executions,
+    health,
+    incidents,
+    keys,
+    kill_switch,
+    metrics,
+    openapi,
+    problems,
+    recommendations,
+    runbooks,
+    signals,
+    telemetry,
+    tickets,
+)
+from service.api.middleware import Around, BodyLimit
+from service.parts import Parts
+from service.telemetry import Metrics
+
+MAX_BODY_BYTES = 10_000_000
+"""About 100,000 samples as JSON: senders with more send several batches."""
+
+_RESOURCES = (
+    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, audit, kill_switch, keys, health,
+    metrics,
+)  # fmt: skip
+
+
+def create_api(parts: Parts, *, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI:
+    """The REST API over `parts`. Larger bodies than `max_body_bytes` are refused with 413."""
+    app = FastAPI(
+        title="Suture",
+        version=openapi.version(),
+        summary="Incidents in, verified remediations out.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        # The interactive pages load their scripts from elsewhere; /openapi.json stays.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.parts = parts
+    app.state.metrics = Metrics()
+    metrics.register(app.state.metrics, parts)
+    problems.install(app)
+    app.add_middleware(BodyLimit, most=max_body_bytes)
+    app.add_middleware(Around, metrics=app.state.metrics)
+    for resource in _RESOURCES:
+        app.include_router(resource.router)
+    openapi.install(app)
+    return app

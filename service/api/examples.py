@@ -1,0 +1,125 @@
+"""The examples of the OpenAPI document: one incident, told from its first sample to its ticket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_BEGAN, _SEEN, _DONE = "2026-01-31T12:00:00Z", "2026-01-31T12:00:15Z", "2026-01-31T12:01:10Z"
+_LABELS = {"service": "orders-db", "process": "postgres", "environment": "sandbox"}
+_HASH = "3f1d0c5a9be24c7d8a6f7b0e5c4d3a2b1f0e9d8c7b6a59483726150493827160"
+
+TELEMETRY: Json = {"samples": [{"labels": {"__name__": "pg_up", **_LABELS}, "at": _BEGAN, "value": 0}]}
+TELEMETRY_REPORT: Json = {
+    "accepted": 1,
+    "refused": [{"path": "$.samples[1].value", "problem": "Input should be a valid number"}],
+}
+
+SIGNAL: Json = {
+    "kind": "alert", "name": "PostgresDown", "at": _BEGAN, "metric": "pg_up", "severity": "critical", "value": 0,
+    "labels": _LABELS, "text": "PostgreSQL does not answer",
+}  # fmt: skip
+SIGNAL_REPORT: Json = {
+    "accepted": [
+        {"path": "$[0]", "fingerprint": "8d2f0b6a1c3e4f57", "incident": "INC-7", "note": "opened INC-7"},
+    ],
+    "refused": [{"path": "$[1].kind", "problem": "Input should be 'anomaly', 'alert', 'slo', 'policy' or 'ticket'"}],
+}
+
+INCIDENT: Json = {
+    "id": "INC-7", "title": "PostgresDown on orders-db", "severity": "critical", "status": "awaiting_approval",
+    "environment": "sandbox", "services": ["orders-db"], "labels": _LABELS, "signals": [SIGNAL],
+    "impact": {"services": ["orders-db"], "downstream": ["shop"], "failing_share": 0.97, "summary": "shop fails"},
+    "culprits": [{"service": "orders-db", "metric": "pg_up", "probability": 0.9, "reason": "all dependents fail"}],
+    "started_at": _BEGAN, "detected_at": _SEEN, "updated_at": _SEEN, "version": 3,
+    "timeline": [{"at": _SEEN, "kind": "opened", "text": "PostgresDown on orders-db", "data": {}}],
+}  # fmt: skip
+INCIDENT_FILE: Json = {
+    "title": "orders-db refuses connections", "severity": "critical", "services": ["orders-db"], "labels": _LABELS,
+    "started_at": _BEGAN, "signals": [SIGNAL],
+}  # fmt: skip
+
+_CITATION: Json = {
+    "document": "postgres-connection-failures", "start": 1840, "end": 1873, "quote": "Restart the database process once"
+}  # fmt: skip
+_CHECK_BEFORE: Json = {"query": 'pg_up{process="postgres"}', "is": "== 0", "within": "0s", "hold": "0s"}
+_CHECK_AFTER: Json = {"query": 'pg_up{process="postgres"}', "is": "== 1", "within": "1m30s", "hold": "20s"}
+CANDIDATE: Json = {
+    "incident": "INC-7", "environment": "sandbox", "service": "orders-db", "runbook": "postgres-connection-failures",
+    "action": "restart-database", "title": "Restart the database process", "uses": "process/restart",
+    "arguments": {"name": "postgres"}, "target": "process:postgres", "parameters": {"process": "postgres"},
+    "risk": "medium", "reversible": True, "approval": "policy", "timeout": "1m", "preconditions": [_CHECK_BEFORE],
+    "verify": [_CHECK_AFTER], "rollback": None,
+}  # fmt: skip
+_JUSTIFICATION = "pg_up is 0, which a trigger of the runbook names"
+STORED_RECOMMENDATION: Json = {
+    "id": "REC-5b1f", "incident": "INC-7", "created_at": _SEEN, "abstained": None, "advice": [], "gaps": [],
+    "candidates": [
+        {"candidate": CANDIDATE, "probability": 0.82, "justification": _JUSTIFICATION, "citations": [_CITATION]}
+    ],
+    "model": None,
+}  # fmt: skip
+
+DECISION: Json = {
+    "candidate_hash": _HASH, "verdict": "needs_approval", "mode": "approve", "policies": ["people-may-approve"],
+    "reason": "the environment 'sandbox' is in mode approve; 1 approval by role approver needed",
+    "approver_role": "approver", "approvals_needed": 1, "decided_at": _SEEN,
+}  # fmt: skip
+_DECISION_VIEW: Json = {name: value for name, value in DECISION.items() if name not in {"candidate_hash", "decided_at"}}
+RECOMMENDATION: Json = {
+    "incident": {
+        "title": "orders-db refuses connections", "severity": "critical", "environment": "sandbox",
+        "services": ["orders-db"], "labels": _LABELS, "started_at": _BEGAN,
+        "culprits": [{"service": "orders-db", "metric": "pg_up", "probability": 0.9, "reason": "all dependents fail"}],
+    },
+    "abstained": None,
+    "candidates": [
+        {
+            "runbook": "postgres-connection-failures", "action": "restart-database",
+            "title": "Restart the database process", "probability": 0.82, "risk": "medium", "uses": "process/restart",
+            "target": "process:postgres", "parameters": {"process": "postgres"}, "decision": _DECISION_VIEW,
+            "justification": _JUSTIFICATION, "citations": [_CITATION],
+        }
+    ],
+    "advice": [], "gaps": [], "dropped": [], "similar": [], "model": None,
+}  # fmt: skip
+
+EXECUTION: Json = {
+    "id": "EXE-1c9e", "incident": "INC-7", "candidate": CANDIDATE, "probability": 0.82, "decision": DECISION,
+    "state": "pending", "steps": [{"name": "decided", "state": "done", "at": _SEEN, "detail": "", "data": {}}],
+    "outputs": {}, "verification": None, "created_at": _SEEN, "started_at": None, "ended_at": None,
+}  # fmt: skip
+APPROVAL: Json = {
+    "id": "APP-0a1b2c3d4e5f", "execution": "EXE-1c9e", "candidate_hash": _HASH, "approved": True, "by": "key:ada",
+    "role": "approver", "comment": "go on", "at": _DONE, "expires_at": "2026-01-31T13:01:10Z",
+    "signature": "b7e23ec29af22b0b4e41da31e868d57226121c84f1b7a2f0b0a5e3d6c9f8e7d6",
+}  # fmt: skip
+
+DOCUMENT_SUMMARY: Json = {
+    "id": "postgres-connection-failures", "kind": "runbook", "title": "PostgreSQL refuses connections",
+    "path": "runbooks/library/postgres-connection-failures.md", "actions": ["restart-database"],
+}  # fmt: skip
+DOCUMENT: Json = {
+    "id": "postgres-checklist", "kind": "runbook", "title": "PostgreSQL checklist", "path": "team/postgres.md",
+    "text": "# PostgreSQL checklist\n\nLook at the disk first.\n", "body_start": 0, "runbook": None, "metadata": {},
+}  # fmt: skip
+CORPUS_PROBLEM: Json = {
+    "file": "team/disk.md", "line": 7, "message": "the verb process/reboot does not exist",
+    "mend": "use one of process/restart, process/start, process/stop",
+}  # fmt: skip
+
+KEY: Json = {
+    "id": "9f86d081884c7d65", "name": "alertmanager", "role": "sender", "created_at": _BEGAN, "revoked_at": None,
+}  # fmt: skip
+AUDIT_ENTRY: Json = {
+    "number": 41, "at": _DONE, "actor": "key:ada", "event": "approval.given", "subject": "EXE-1c9e",
+    "data": {"candidate": _HASH, "comment": "go on", "role": "approver"},
+    "hash": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+}  # fmt: skip
+TICKET: Json = {
+    "reference": "TCK-3", "incident": "INC-7", "title": "PostgresDown on orders-db", "severity": "critical",
+    "body": "shop fails: 97 % of its requests", "labels": _LABELS, "status": "open", "resolution": None,
+    "opened_at": _SEEN, "closed_at": None,
+    "comments": [{"kind": "comment", "text": "restart-database waits for an approval", "at": _SEEN}],
+}  # fmt: skip

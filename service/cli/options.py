@@ -1,0 +1,14 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder of the state. [default: SUTURE_STATE_DIR or ./suture-state]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
