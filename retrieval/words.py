@@ -7,7 +7,7 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"\w+(?:[:]\w+)*", re.UNICODE)
 # An acronym before a word (`API|Down`), a word, an acronym, a number: etcdGRPCRequests → etcd GRPC Requests.
-_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 
 # The end of a sentence, a table's cell, a paragraph or an item of a list.
 _BREAK = re.compile(r"[.!?;|]|\n\s*(?:\n|[-*+]\s|\d)")
