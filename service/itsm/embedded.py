@@ -180,12 +180,13 @@ class EmbeddedTicketing:
         source = select(
             _tickets.c.number, literal(key), literal(kind), literal(words), literal(self._now())
         ).where(_tickets.c.number == number)  # fmt: skip
-        added = connection.execute(
+        added = connection.scalar(
             self._insert(_comments)
             .from_select(["ticket", "key", "kind", "text", "at"], source)
             .on_conflict_do_nothing(index_elements=["ticket", "key"])
+            .returning(_comments.c.number)
         )
-        if added.rowcount:
+        if added is not None:
             return number
         if connection.scalar(select(_tickets.c.number).where(_tickets.c.number == number)) is None:
             raise TicketingError(f"there is no ticket {reference}", retriable=False)
