@@ -178,7 +178,7 @@ def _step(subject: _Subject, step: Step, at: Path) -> Iterator[Remark]:
                 message = f"{step.uses} takes no such argument: {'.'.join(map(str, item['loc']))}: {item['msg']}"
                 fields = ", ".join(verb.inputs.model_fields)
                 yield Remark(path, "error", message, f"its inputs are {fields}", key=item["type"] == "extra_forbidden")
-    if step.uses.startswith("script/"):
+    if step.uses.startswith(("script/", "http/")):
         yield from _loose(subject.runbook, step, at)
 
 
@@ -186,7 +186,7 @@ def _loose(runbook: Runbook, step: Step, at: Path) -> Iterator[Remark]:
     for name in sorted(names_in(step.arguments)):
         parameter = runbook.parameters.get(name)
         if parameter and parameter.type == "string" and parameter.pattern is None and parameter.enum is None:
-            message = f"the parameter {name!r} goes into a program's arguments and may be any text"
+            message = f"the parameter {name!r} goes into the arguments of {step.uses} and may be any text"
             yield Remark((*at, "with"), "error", message, "give it a pattern or an enum", key=True)
 
 

@@ -60,7 +60,8 @@ def _fault(item: Any, front: FrontMatter) -> Fault:
         return Fault(front.line(path, key=True), f"{_spell(path[:-1])}unknown field `{name}`", mend)
     if kind == "value_error" and not path:
         path = _reference_path(front.values)
-    mend = _MENDS.get(name, "see docs/runbooks.md for what this field takes")
+    quoted = "put it in quotes: YAML reads a text with `: ` in it, a bare number or yes/no as something else"
+    mend = quoted if kind == "string_type" else _MENDS.get(name, "see docs/runbooks.md for what this field takes")
     got = "" if kind == "value_error" or isinstance(item["input"], dict | list) else f" (got {item['input']!r})"
     return Fault(front.line(path), f"{_spell(path)}{message}{got}", mend)
 
