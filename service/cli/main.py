@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from models.domain.errors import BadInput, SutureError
-from service.cli import serve
+from service.cli import approval, audit, config, execution, incident, key, kill_switch, recommend, runbook, serve
 
 
 class Root(TyperGroup):
@@ -51,7 +51,17 @@ def _root(
     """Documented by the app's help."""
 
 
-app.command()(serve.serve)
+for command in (serve.serve, recommend.recommend, approval.approve, approval.reject, config.config):
+    app.command()(command)
+for name, group in (
+    ("incident", incident.app),
+    ("runbook", runbook.app),
+    ("execution", execution.app),
+    ("kill-switch", kill_switch.app),
+    ("audit", audit.app),
+    ("key", key.app),
+):
+    app.add_typer(group, name=name)
 
 
 def run() -> None:

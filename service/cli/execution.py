@@ -1,0 +1,67 @@
+"""`suture execution`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.options import AsJson, Data, Limit
+
+app = typer.Typer(help="Look at executions.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_executions(
+    incident: Annotated[str | None, typer.Option(help="Only of this incident, for example INC-7.")] = None,
+    of_state: Annotated[str | None, typer.Option("--state", help="Only in this state, for example pending.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List executions, newest first."""
+    from models.domain.execution import ExecutionState
+    from service.cli.output import print_json, print_table
+    from service.cli.parsing import one_of
+    from service.cli.state import open_state
+
+    chosen = one_of(ExecutionState, of_state, "--state") if of_state else None
+    with open_state(data) as state:
+        found = [execution for _, execution in state.executions.page(limit=limit, incident=incident, state=chosen)]
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("id", "incident", "state", "uses", "target", "created"),
+        [(e.id, e.incident, e.state, e.candidate.uses, e.candidate.target, f"{e.created_at:%F %T}") for e in found],
+    )
+
+
+@app.command()
+def show(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="As `suture execution list` shows it.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show one execution: what runs, what the guard said, each step and each person's word."""
+    from service.cli.output import print_json, shown
+    from service.cli.state import open_state
+
+    with open_state(data) as state:
+        execution = state.executions.get(identifier)
+        approvals = state.executions.approvals(identifier)
+    if as_json:
+        print_json({**execution.model_dump(mode="json", by_alias=True), "approvals": approvals})
+        return
+    candidate, decision = execution.candidate, execution.decision
+    typer.echo(f"{execution.id}  {execution.state}  {execution.incident}  {shown(candidate.title)}")
+    typer.echo(f"runs: {candidate.uses} {shown(candidate.arguments)} on {shown(candidate.target)}")
+    typer.echo(f"risk: {candidate.risk}   probability: {execution.probability:.2f}   runbook: {candidate.runbook}")
+    typer.echo(f"decision: {decision.verdict}: {shown(decision.reason)}")
+    for word in approvals:
+        said = "approved" if word.approved else "rejected"
+        typer.echo(f"{word.at:%F %T}  {said} by {shown(word.by)} {shown(word.comment)}".rstrip())
+    for step in execution.steps:
+        typer.echo(f"{step.at:%F %T}  {step.name} {step.state}  {shown(step.detail)}".rstrip())
+    if execution.verification:
+        typer.echo(f"verification: {execution.verification.health}")

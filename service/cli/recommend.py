@@ -1,0 +1,118 @@
+"""`suture recommend`: an incident file in, a recommendation out; nothing is executed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.domain.errors import BadInput
+from service.cli.options import AsJson, Data
+
+if TYPE_CHECKING:
+    from models.domain.incident import Incident
+    from service.contract import RecommendationView
+    from service.settings import Settings
+
+
+def recommend(
+    incident: Annotated[str, typer.Option(metavar="FILE", help="The incident as JSON; - reads standard input.")],
+    runbooks: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Folder of runbooks; repeat it for more.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Recommend for one incident, without a running service and without executing anything.
+
+    With --data, its past incidents, kill switch and postmortems count; without, a throw-away state is used.
+    """
+    from models.domain.base import utc_now
+    from service.cli.output import print_json
+    from service.contract import read_incident
+    from service.settings import load_settings
+    from service.telemetry import configure_logging
+
+    settings = load_settings(state_dir=data, runbooks=_folders(runbooks))
+    configure_logging("warning", settings.log_format)
+    text, where = _read(incident)
+    asked = read_incident(text, where=where, now=utc_now())
+    with _state(settings, keep=data is not None) as own:
+        answer = _answer(own, asked)
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+@contextmanager
+def _state(settings: Settings, *, keep: bool) -> Iterator[Settings]:
+    if keep:
+        yield settings
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="suture-") as folder:
+        yield settings.model_copy(update={"state_dir": Path(folder), "database_url": None})
+
+
+def _answer(settings: Settings, incident: Incident) -> RecommendationView:
+    from models.domain.base import utc_now
+    from service.app import build_recommender
+    from service.cli.output import note
+    from service.cli.state import repositories
+    from service.contract import view
+    from service.guard.guard import Guard
+    from service.guard.policy import load_policies
+    from service.registry import verb_catalogue
+
+    policies = load_policies(settings.policies, verb_catalogue())
+    pipeline = build_recommender(settings)
+    for problem in pipeline.corpus.problems():
+        note(f"suture: {problem}")
+    recommendation = pipeline.recommend(incident)
+    with repositories(settings) as state:
+        guard = Guard(policies, settings, state.kill_switch, state.executions, utc_now)
+        decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}
+    return view(pipeline.localise(incident), recommendation, decisions)
+
+
+def _folders(given: list[Path] | None) -> tuple[Path, ...] | None:
+    for folder in given or ():
+        if not folder.is_dir():
+            raise BadInput(f"{folder} is not a folder", where="--runbooks")
+    return tuple(given) if given else None
+
+
+def _read(incident: str) -> tuple[str, str]:
+    try:
+        raw = sys.stdin.buffer.read() if incident == "-" else Path(incident).read_bytes()
+        return raw.decode("utf-8-sig"), "standard input" if incident == "-" else incident
+    except OSError as error:
+        raise BadInput(f"{incident} cannot be read: {error.strerror}", where="--incident") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{incident} is not UTF-8 text: byte {error.start}", where="--incident") from error
+
+
+def _print(answer: RecommendationView) -> None:
+    from service.cli.output import shown
+
+    typer.echo(f"{answer.incident.severity}: {shown(answer.incident.title)}")
+    if answer.abstained:
+        typer.echo(f"nothing is recommended: {shown(answer.abstained.reason)}")
+    for candidate in answer.candidates:
+        place = f"{candidate.runbook}/{candidate.action}"
+        typer.echo(f"\n{candidate.probability:.2f}  {shown(candidate.title)}  ({place}, risk {candidate.risk})")
+        typer.echo(f"      {candidate.uses} on {shown(candidate.target)}")
+        typer.echo(f"      {shown(candidate.justification)}")
+        typer.echo(f"      {candidate.decision.verdict}: {shown(candidate.decision.reason)}")
+        for citation in candidate.citations:
+            typer.echo(f'      "{shown(citation.quote)}" ({citation.document}, {citation.start}-{citation.end})')
+    for advice in answer.advice:
+        typer.echo(f"\nadvice: {shown(advice.text)}")
+    for gap in answer.gaps:
+        typer.echo(f"not known: {shown(gap)}")

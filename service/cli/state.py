@@ -1,0 +1,118 @@
+"""The state of a local installation, opened without the parts that take long: no index, no model, no workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from service.guard.approvals import Approvals
+    from service.settings import Settings
+    from service.store.audit import AuditLog
+    from service.store.database import Database
+    from service.store.executions import Executions
+    from service.store.incidents import Incidents
+    from service.store.keys import Keys
+    from service.store.recommendations import Recommendations
+    from service.store.state import KillSwitch
+
+
+@dataclass(frozen=True)
+class State:
+    """The repositories."""
+
+    settings: Settings
+    database: Database
+    audit: AuditLog
+    incidents: Incidents
+    executions: Executions
+    recommendations: Recommendations
+    keys: Keys
+    kill_switch: KillSwitch
+
+
+@contextmanager
+def open_state(data: Path | None, *, create: bool = False) -> Iterator[State]:
+    """The state of the installation in `data`. Raises BadInput where there is none and `create` is not set."""
+    from service.settings import load_settings
+    from service.telemetry import configure_logging
+
+    settings = load_settings(state_dir=data)
+    configure_logging("warning", settings.log_format)
+    if not create and settings.database_url is None and not (settings.state_dir / "suture.db").is_file():
+        raise BadInput(
+            f"{settings.state_dir} holds no state of Suture; name another folder with --data, "
+            "or start `suture serve`, which makes it"
+        )
+    with repositories(settings) as state:
+        yield state
+
+
+@contextmanager
+def repositories(settings: Settings) -> Iterator[State]:
+    """The repositories over the database of `settings`, which is made and migrated where needed."""
+    from models.domain.base import utc_now
+    from service.store.audit import AuditLog
+    from service.store.database import open_database
+    from service.store.executions import Executions
+    from service.store.incidents import Incidents
+    from service.store.keys import Keys
+    from service.store.recommendations import Recommendations
+    from service.store.state import KillSwitch
+
+    database = open_database(settings.database)
+    audit = AuditLog(database, utc_now)
+    try:
+        yield State(
+            settings=settings,
+            database=database,
+            audit=audit,
+            incidents=Incidents(database, audit, utc_now),
+            executions=Executions(database, audit, utc_now),
+            recommendations=Recommendations(database, audit),
+            keys=Keys(database, audit, utc_now),
+            kill_switch=KillSwitch(database, audit),
+        )
+    finally:
+        database.close()
+
+
+def approvals_of(state: State) -> Approvals:
+    """Takes people's words; the service that runs the workflow is woken from here."""
+    from models.domain.base import utc_now
+    from service.guard.approvals import Approvals, signing_key
+    from service.security.secrets import resolve_secret
+
+    settings = state.settings
+    reference = settings.signing_key
+    key = resolve_secret(reference).encode() if reference else signing_key(settings.state_dir / "signing.key")
+    return Approvals(state.executions, key, settings.approval_expires, utc_now, lambda workflow: _wake(state, workflow))
+
+
+def _wake(state: State, workflow: str) -> None:
+    from dbos import DBOS
+
+    from service.cli.output import note
+    from service.remediation.durable import Waker
+
+    try:
+        Waker(DBOS, state.settings)(workflow)
+    except Exception as error:  # noqa: BLE001  (the word is recorded already: only time is lost)
+        note(f"suture: recorded, but the service could not be woken ({error}); it looks by itself within 15 s")
+
+
+def actor() -> str:
+    """How approvals and the audit log name who uses the command line: `cli:<user>`."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        import os
+
+        return f"cli:uid-{os.getuid()}"
