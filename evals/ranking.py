@@ -6,7 +6,7 @@ one candidate is right, hence the probabilities are the ranker's odds, divided b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +20,7 @@ from models.domain.recommendation import Candidate, RankedCandidate
 from models.domain.runbook import Check, Passage, ScoredPassage
 from models.domain.signal import Signal, SignalKind
 from models.ranking.evidence import CandidateEvidence
-from models.ranking.ranker import logit, rank
+from models.ranking.ranker import rank
 from models.ranking.weights import DEFAULT_WEIGHTS, Weights
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def figures(
     rows: Sequence[LabelledIncident], scores: Similarities, weights: Weights = DEFAULT_WEIGHTS
 ) -> dict[str, Any]:
     """Figures over all rows."""
-    told, pairs, answers = [], [], []
+    told: list[dict[str, Any]] = []
+    pairs: list[tuple[float, float]] = []
+    answers: list[tuple[float, float]] = []
     everything = range(len(rows))
     top1_all = 0.0
     for number, row in enumerate(rows):
@@ -178,8 +180,3 @@ def _transport(name: str) -> Transport:
     if found is None:
         raise BadInput("no model is named")
     return found
-
-
-def log_odds(ranked: Sequence[RankedCandidate]) -> Mapping[str, float]:
-    """By runbook, the ranker's log-odds."""
-    return {one.candidate.runbook: logit(one.probability) for one in ranked}

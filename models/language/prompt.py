@@ -129,7 +129,6 @@ def _candidate(name: str, one: RankedCandidate) -> str:
             "target": _clip(candidate.target, 120),
             "runbook": candidate.runbook,
             "risk": candidate.risk,
-            "probability": round(one.probability, 2),
             "evidence": _clip(one.justification),
         },
         ensure_ascii=False,

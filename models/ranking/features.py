@@ -8,12 +8,20 @@ from typing import NamedTuple
 from models.domain.runbook import Risk
 from models.ranking.evidence import CandidateEvidence
 
-LEXICAL_HALF = 10.0
-"""The BM25 score that maps to one half. BM25 has no upper end; one shared rare word gives about 4, a passage that
-answers the query 15 and more."""
+LEXICAL_HALF = 12.0
+"""The BM25 score that maps to one half. BM25 has no upper end: over the 112 kube-prometheus alerts with a known runbook
+the right one has 22 at the median, a wrong one among the found 2.6."""
 
-SUBSTANCE = 0.35
-"""Below this lexical value (a BM25 score of about 5) the words in common say nothing about the fit."""
+SUBSTANCE = 1 / 3
+"""Below this lexical value (a BM25 score of 6) the words in common say nothing: of the same alerts, 95 % of the right
+runbooks are above, 85 % of the wrong ones below."""
+
+TEXT = ("lexical", "lead", "dense", "agreement")
+"""The features that come from retrieval."""
+
+TEXT_SHARE = 0.2
+"""How much of its weight a text feature keeps once a trigger matched: the trigger was written for what the text says,
+so most of it is counted already, and a terse signal must not sink the runbook that was made for it."""
 
 MAX_ANSWERS = 2
 """More than two diagnosis answers in one direction add nothing: checks of one runbook are rarely independent."""
@@ -65,7 +73,7 @@ def features_of(item: CandidateEvidence, strongest: float) -> tuple[Feature, ...
         Feature("lexical", saturate(item.lexical), f"best BM25 score {item.lexical:.1f}"),
         Feature("lead", min(item.lexical / strongest, 1.0) if strongest > 0 else 0.0, "share of the strongest match"),
         Feature("dense", min(max(item.dense, 0.0), 1.0), f"best cosine similarity {item.dense:.2f}"),
-        Feature("agreement", _agreement(len(item.passages)), f"{len(item.passages)} passages found"),
+        Feature("agreement", agreement(len(item.passages)), f"{len(item.passages)} passages found"),
         _history(item),
         Feature("risk", RISK_COST[item.candidate.risk], f"{item.candidate.risk} risk"),
     )
@@ -76,8 +84,8 @@ def strongest_match(evidence: Sequence[CandidateEvidence]) -> float:
     return max((item.lexical for item in evidence), default=0.0)
 
 
-def _agreement(passages: int) -> float:
-    # Each further passage halves what is left to gain.
+def agreement(passages: int) -> float:
+    """Passages found, as a value in [0, 1): 0 for one, and each further one halves what is left to gain."""
     return float(1.0 - 0.5 ** (passages - 1)) if passages else 0.0
 
 

@@ -13,7 +13,7 @@ from models.domain.recommendation import Citation, Contribution, RankedCandidate
 from models.domain.runbook import Document
 from models.ranking.citations import cite_best, cite_text, incident_text, words_of
 from models.ranking.evidence import CandidateEvidence
-from models.ranking.features import RISK_COST, SUBSTANCE, features_of, saturate, strongest_match
+from models.ranking.features import RISK_COST, SUBSTANCE, TEXT, TEXT_SHARE, features_of, saturate, strongest_match
 from models.ranking.justification import justify
 from models.ranking.weights import DEFAULT_WEIGHTS, Weights
 
@@ -61,8 +61,9 @@ def contributions_of(item: CandidateEvidence, strongest: float, weights: Weights
     """What each feature adds to the log-odds; their sum is the log-odds of the probability."""
     found = [Contribution(feature="prior", value=1.0, log_odds=weights.bias, note="before any evidence")]
     for name, value, note in features_of(item, strongest):
+        share = TEXT_SHARE if item.triggers and name in TEXT else 1.0
         found.append(
-            Contribution(feature=name, value=value, log_odds=weights.per_feature[name] * value, note=note),
+            Contribution(feature=name, value=value, log_odds=weights.per_feature[name] * value * share, note=note)
         )
     total = sum(part.log_odds for part in found)
     if not item.triggers and saturate(item.lexical) < SUBSTANCE:

@@ -1,0 +1,181 @@
+"""Where the weights of the evidence ranker come from. Prints the table that `models/ranking/weights.py` holds.
+
+    SUTURE_DATA=… python -m evals.ranking_weights
+
+Two sources, told apart because they deserve different trust:
+
+- Measured: bias, lexical, lead, dense, agreement. A logistic regression with the signs held, on alerting rules whose
+  right runbook is known (kube-prometheus). Each alert is used twice, with its runbook among the candidates and with
+  it taken away, so that the ranker learns both to choose and to say that nothing fits.
+- Assumed: all others, and how much text counts once a trigger matched (`TEXT_SHARE`). No public data has triggers,
+  preconditions, diagnosis or outcomes, so these are log-likelihood ratios of the rates in RATES, which are judgement.
+  Recorded incidents replace them when there are enough.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.calibration import calibration_error
+from models.domain.runbook import ScoredPassage
+from models.ranking.features import SIGNS, agreement, saturate
+
+MEASURED = ("lexical", "lead", "dense", "agreement")
+PASSAGES = 10
+"""As many as the pipeline asks for: the share of right ones among the candidates must be the one it will meet."""
+RIDGE = 0.01
+"""Strength of the pull to zero: the largest of 0.0001, 0.001, 0.01 and 0.1 whose cross-validated log loss is within a
+tenth of the best. Other corpora separate less well than this one, hence the largest."""
+FOLDS = 5
+
+
+class Rate(NamedTuple):
+    """How often a feature is 1 for a right candidate, and for a wrong one of the same incident."""
+
+    right: float
+    wrong: float
+
+
+RATES: dict[str, Rate] = {
+    # Of the preconditions that were looked at: "it is down" holds for the right restart, and often for its neighbours.
+    "precondition_holds": Rate(0.90, 0.45),
+    "precondition_fails": Rate(0.03, 0.45),
+    "culprit": Rate(0.70, 0.45),
+    "supported": Rate(0.50, 0.25),
+    "refuted": Rate(0.05, 0.25),
+}
+TRIGGER = Rate(0.70, 0.07)
+"""About one wrong match beside one right, among the ten candidates or so that an incident has."""
+TRIGGER_ALONE = 0.35
+"""The probability of an action whose trigger matched and of which nothing else is known."""
+HISTORY = 4.0
+"""The slope of the log-odds at a mean of one half: at least as careful as believing the mean itself."""
+RISK = -0.5
+"""A preference among equals, small beside any evidence."""
+
+
+class Table(NamedTuple):
+    """Feature rows with their truth and the alert that they belong to (folds never split an alert)."""
+
+    features: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    group: NDArray[np.int64]
+
+
+def assumed(bias: float) -> dict[str, float]:
+    """The assumed weights: log-likelihood ratios of the rates; the trigger lifts the bias to its own prior."""
+    found = {name: math.log(rate.right / rate.wrong) for name, rate in RATES.items()}
+    return found | {"trigger": _logit(TRIGGER_ALONE) - bias, "history": HISTORY, "risk": RISK}
+
+
+def table_of(found: Sequence[tuple[str, Sequence[ScoredPassage]]]) -> Table:
+    """Candidates of all incidents; each is the right document's id and the passages that retrieval found."""
+    rows: list[list[float]] = []
+    truth: list[float] = []
+    group: list[int] = []
+    for number, (gold, passages) in enumerate(found):
+        for documents in (
+            _by_document(passages),
+            _by_document([one for one in passages if one.passage.document != gold]),
+        ):
+            strongest = max((_best(held) for held in documents.values()), default=0.0)
+            for name, held in documents.items():
+                lead = _best(held) / strongest if strongest > 0 else 0.0
+                dense = max(0.0, *(one.dense for one in held))
+                rows.append([saturate(_best(held)), lead, dense, agreement(len(held))])
+                truth.append(float(name == gold))
+                group.append(number)
+    return Table(np.array(rows), np.array(truth), np.array(group))
+
+
+def fit(features: NDArray[np.float64], truth: NDArray[np.float64], ridge: float = RIDGE) -> NDArray[np.float64]:
+    """Bias and weights (none below 0) of the least mean log loss plus ridge, shape [1 + features]."""
+    from scipy.optimize import minimize
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        log_odds = weights[0] + features @ weights[1:]
+        miss = 1 / (1 + np.exp(-log_odds)) - truth
+        slope = np.concatenate([[miss.mean()], features.T @ miss / len(truth) + ridge * weights[1:] / len(weights)])
+        value = np.mean(np.logaddexp(0, log_odds) - truth * log_odds)
+        return float(value + ridge * weights[1:] @ weights[1:] / 2 / len(weights)), slope
+
+    count = features.shape[1]
+    bounds = [(None, None), *[(0.0, None)] * count]
+    return np.asarray(minimize(loss, np.zeros(1 + count), jac=True, bounds=bounds, method="L-BFGS-B").x)
+
+
+def cross_validate(table: Table, ridge: float = RIDGE) -> dict[str, float]:
+    """Mean log loss and calibration error on alerts that the fit did not see."""
+    chances = np.empty(len(table.truth))
+    for fold in range(FOLDS):
+        held_out = table.group % FOLDS == fold
+        weights = fit(table.features[~held_out], table.truth[~held_out], ridge)
+        chances[held_out] = 1 / (1 + np.exp(-(weights[0] + table.features[held_out] @ weights[1:])))
+    bounded = np.clip(chances, 1e-9, 1 - 1e-9)
+    loss = -np.mean(np.where(table.truth > 0, np.log(bounded), np.log(1 - bounded)))
+    pairs = list(zip(chances.tolist(), table.truth.tolist(), strict=True))
+    return {"rows": float(len(chances)), "log_loss": float(loss), "ece": calibration_error(pairs)}
+
+
+def search_all(data: Path) -> list[tuple[str, list[ScoredPassage]]]:
+    """Every labelled alert with what retrieval finds for its summary and description."""
+    from retrieval.index import PassageIndex
+    from retrieval.minilm import build
+    from runbooks.loader import load_corpus
+
+    index = PassageIndex(None, build({}))
+    index.sync(load_corpus([data / "runbooks" / "prometheus-operator"]).documents)
+    lines = (data / "alerts" / "kube-prometheus.jsonl").read_text(encoding="utf-8").splitlines()
+    alerts: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    return [
+        (alert["gold_runbook"], list(index.search(_query(alert), PASSAGES)))
+        for alert in alerts
+        if alert.get("gold_runbook")
+    ]
+
+
+def main() -> None:
+    """Fit, report the cross-validated figures on standard error, print the table."""
+    table = table_of(search_all(Path(os.environ.get("SUTURE_DATA", "../shared/data"))))
+    for ridge in (0.0001, 0.001, 0.01, 0.1):
+        sys.stderr.write(f"ridge {ridge}: {json.dumps(cross_validate(table, ridge))}\n")
+    bias, *measured = fit(table.features, table.truth).tolist()
+    # The alerts were ranked without triggers. Where a runbook has some and none matches, that speaks against it.
+    bias += math.log((1 - TRIGGER.right) / (1 - TRIGGER.wrong))
+    weights = assumed(bias) | dict(zip(MEASURED, measured, strict=True))
+    sys.stdout.write(f"bias={bias:.2f},\n")
+    for name in SIGNS:
+        sys.stdout.write(f'"{name}": {weights[name]:.2f},\n')
+
+
+def _by_document(passages: Sequence[ScoredPassage]) -> dict[str, list[ScoredPassage]]:
+    ordered = sorted(passages, key=lambda one: one.passage.document)
+    return {name: list(held) for name, held in groupby(ordered, key=lambda one: one.passage.document)}
+
+
+def _best(passages: Sequence[ScoredPassage]) -> float:
+    return max(one.lexical for one in passages)
+
+
+def _query(alert: dict[str, Any]) -> str:
+    """Summary and description before the rule fires: without the template's markers."""
+    return re.sub(r"\{\{.*?\}\}", " ", f"{alert.get('summary') or ''}\n{alert.get('description') or ''}")
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+if __name__ == "__main__":
+    main()
