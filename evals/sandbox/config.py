@@ -18,6 +18,10 @@ SCRAPED = {
     "loadgen": {"service": "shop", "process": "loadgen"},
 }
 """The labels of each program's series, `environment` apart."""
+WARMUP = 30
+"""Ticks (seconds here) of a series before the detector scores it."""
+WARMUP_TICKS = 45
+"""Ticks until every series, those that come with the first requests too, has had that."""
 TOPOLOGY = {
     "services": {
         "shop": {"depends_on": ["orders-db"], "environment": ENVIRONMENT, "labels": {"process": "shop"}},
@@ -49,6 +53,7 @@ def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
         ],
         "scrape_interval": "1s",
         "retention": "1h",
+        "detector": {"name": "lockstep", "config": {"warmup": WARMUP}},
         # A minute without a new signal separates two incidents: nobody wants to watch for five.
         "group_window": "60s",
         "resolve_after": "60s",

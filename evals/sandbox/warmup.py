@@ -1,0 +1,48 @@
+"""Waits until the service knows the healthy sandbox, by asking the service."""
+
+from __future__ import annotations
+
+import time
+
+from evals.sandbox.config import WARMUP_TICKS
+from evals.sandbox.sandbox import Sandbox
+from evals.sandbox.service import RunningService
+from models.domain.errors import Unavailable
+from models.domain.incident import ACTIVE_STATUSES, IncidentStatus
+
+SETTLE_SECONDS = 150.0
+CALM_TICKS = 15
+"""Healthy ticks between two faults, so that the second is not read as the end of the first."""
+_WORKING = ACTIVE_STATUSES - {IncidentStatus.ESCALATED}
+
+
+def settle(service: RunningService, sandbox: Sandbox) -> None:
+    """Return when every series had its warm-up and nothing was wrong for CALM_TICKS scrapes.
+
+    Raises Unavailable where the service takes no samples, or the sandbox does not become healthy.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    calm_since: float | None = None
+    while time.monotonic() < deadline:
+        ticks = _ticks(service)
+        if not sandbox.serving() or _at_work(service):
+            calm_since = None
+        elif calm_since is None:
+            calm_since = ticks
+        elif ticks >= WARMUP_TICKS and ticks - calm_since >= CALM_TICKS:
+            return
+        time.sleep(0.5)
+    if _ticks(service) == 0:
+        raise Unavailable("the service scrapes no samples from the sandbox")
+    raise Unavailable(f"the sandbox was not healthy, or an incident stayed open, for {SETTLE_SECONDS:.0f} s")
+
+
+def _ticks(service: RunningService) -> float:
+    """Scrapes so far: samples kept, by series."""
+    seen = service.metrics()
+    return seen.get("suture_samples_total", 0.0) / max(1.0, seen.get("suture_series", 0.0))
+
+
+def _at_work(service: RunningService) -> bool:
+    listed = service.get("/v1/incidents", environment="sandbox")["items"]
+    return any(item["status"] in _WORKING for item in listed)
