@@ -20,7 +20,7 @@ from service.pipeline import Pipeline
 from service.ports import Context, Detector, LanguageModel
 from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
 from service.remediation.acting import Actor
-from service.remediation.durable import Waker, create_dbos
+from service.remediation.durable import WorkflowClient, create_dbos
 from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
 from service.remediation.workflow import Remediation
@@ -75,9 +75,9 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         actor=Actor(executors, executions, clock),
     )
     dbos = create_dbos(settings)
-    outbox = TicketOutbox(dbos, ticketing, incidents)
-    wake = Waker(dbos, settings)
-    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock, wake)
+    client = WorkflowClient(settings)
+    outbox = TicketOutbox(dbos, client, ticketing, incidents)
+    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock, client.wake)
     steps = Steps(pipeline, approvals, outbox, incidents, executions, recommendations, clock)
     return Parts(
         settings=settings,
@@ -101,7 +101,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
-        remediation=Remediation(dbos, steps, outbox, incidents, settings, wake),
+        remediation=Remediation(dbos, steps, outbox, incidents, settings, client),
     )
 
 

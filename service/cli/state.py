@@ -95,15 +95,16 @@ def approvals_of(state: State) -> Approvals:
 
 
 def _wake(state: State, workflow: str) -> None:
-    from dbos import DBOS
-
     from service.cli.output import note
-    from service.remediation.durable import Waker
+    from service.remediation.durable import WorkflowClient
 
+    client = WorkflowClient(state.settings)
     try:
-        Waker(DBOS, state.settings)(workflow)
+        client.wake(workflow)
     except Exception as error:  # noqa: BLE001  (the word is recorded already: only time is lost)
         note(f"suture: recorded, but the service could not be woken ({error}); it looks by itself within 15 s")
+    finally:
+        client.close()
 
 
 def actor() -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from dbos import DBOS
+    from dbos import DBOS, DBOSClient, EnqueueOptions
 
+APPLICATION = "suture"
 APPROVAL = "approval"
 """The topic on which a workflow hears that a person has spoken."""
 
@@ -30,7 +32,7 @@ def create_dbos(settings: Settings) -> type[DBOS]:
     DBOS.destroy(destroy_registry=True)
     logging.getLogger("dbos").setLevel(logging.WARNING)
     config: DBOSConfig = {
-        "name": "suture",
+        "name": APPLICATION,
         "system_database_url": workflow_database(settings),
         "application_version": WORKFLOW_VERSION,
         # Each replica continues its own workflows after a restart.
@@ -52,23 +54,39 @@ def workflow_database(settings: Settings) -> str:
     return settings.database
 
 
-class Waker:
-    """Tells a workflow, by its id, that a person has spoken: from the process that runs it or from another."""
+class WorkflowClient:
+    """Talks to workflows through their database: from a step, from the API, or from another process alike."""
 
-    def __init__(self, dbos: type[DBOS], settings: Settings) -> None:
-        self._dbos = dbos
-        self._settings = settings
-        self.launched = False
+    def __init__(self, settings: Settings) -> None:
+        self._url = workflow_database(settings)
+        self._opening = threading.Lock()
+        self._client: DBOSClient | None = None
 
-    def __call__(self, workflow: str) -> None:
-        """Wake it. What was said is in the database already: a waking that is lost only costs time."""
-        if self.launched:
-            self._dbos.send(workflow, True, APPROVAL)
-            return
+    def wake(self, workflow: str) -> None:
+        """Tell a workflow, by its id, that a person has spoken. What was said is in the database: a lost waking only
+        costs time.
+        """
+        self._open().send(workflow, True, APPROVAL)
+
+    def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, *arguments: Any) -> None:
+        """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one."""
+        options: EnqueueOptions = {
+            "queue_name": queue,
+            "workflow_name": workflow,
+            "workflow_id": identifier,
+            "queue_partition_key": partition,
+        }
+        self._open().enqueue(options, *arguments)
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._client is not None:
+            self._client.destroy()
+
+    def _open(self) -> DBOSClient:
         from dbos import DBOSClient
 
-        client = DBOSClient(system_database_url=workflow_database(self._settings))
-        try:
-            client.send(workflow, True, APPROVAL)
-        finally:
-            client.destroy()
+        with self._opening:
+            if self._client is None:
+                self._client = DBOSClient(system_database_url=self._url, application_name=APPLICATION, lazy=True)
+            return self._client

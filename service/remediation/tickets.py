@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from models.domain.base import Severity
 from models.domain.incident import Incident
 from service.ports import TicketDraft, Ticketing, TicketingError
+from service.remediation.durable import WorkflowClient
 from service.store.incidents import Incidents
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _QUEUE = "tickets"
+_WORKFLOW = "deliver-ticket-update"
 _POLL_SECONDS = 0.25
 # With a doubling wait from one second: the last try is about a quarter of an hour after the first.
 _ATTEMPTS = 10
@@ -24,16 +26,15 @@ _ATTEMPTS = 10
 class TicketOutbox:
     """Updates are enqueued in a step's blink and delivered by a queue that runs one at a time per incident."""
 
-    def __init__(self, dbos: type[DBOS], ticketing: Ticketing, incidents: Incidents) -> None:
+    def __init__(self, dbos: type[DBOS], client: WorkflowClient, ticketing: Ticketing, incidents: Incidents) -> None:
         self._dbos = dbos
+        self._client = client
         self._ticketing = ticketing
         self._incidents = incidents
 
-        @dbos.workflow(name="deliver-ticket-update")
+        @dbos.workflow(name=_WORKFLOW)
         def deliver(incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
             self._deliver(incident, kind, key, body)
-
-        self._workflow = deliver
 
     def open(self, incident: Incident, body: str) -> None:
         """Open the incident's ticket."""
@@ -53,10 +54,7 @@ class TicketOutbox:
         self._dbos.register_queue(_QUEUE, partition_concurrency=1, polling_interval_sec=_POLL_SECONDS)
 
     def _enqueue(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
-        from dbos import SetEnqueueOptions, SetWorkflowID
-
-        with SetWorkflowID(f"ticket-{key}"), SetEnqueueOptions(queue_partition_key=incident):
-            self._dbos.enqueue_workflow(_QUEUE, self._workflow, incident, kind, key, body)
+        self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, incident, kind, key, body)
 
     def _deliver(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
         from dbos import error as dbos_error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.remediation.durable import APPROVAL, Waker
+from service.remediation.durable import APPROVAL, WorkflowClient
 from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
 from service.settings import Settings
@@ -36,14 +36,14 @@ class Remediation:
         outbox: TicketOutbox,
         incidents: Incidents,
         settings: Settings,
-        wake: Waker,
+        client: WorkflowClient,
     ) -> None:
         self._dbos = dbos
         self._steps = steps
         self._outbox = outbox
         self._incidents = incidents
         self._settings = settings
-        self._wake = wake
+        self._client = client
 
         @dbos.workflow(name="remediate")
         def remediate(incident: str, episode: int) -> str:
@@ -54,12 +54,11 @@ class Remediation:
     def launch(self) -> None:
         """Begin to work: unfinished workflows of this replica continue."""
         self._dbos.launch()
-        self._wake.launched = True
         self._outbox.register()
 
     def stop(self) -> None:
         """Stop working; what is in progress continues at the next launch."""
-        self._wake.launched = False
+        self._client.close()
         self._dbos.destroy(destroy_registry=True)
 
     def start(self, incident: str) -> None:
@@ -73,7 +72,7 @@ class Remediation:
     def cancel(self, execution: str, by: str) -> None:
         """Cancel an execution that waits. Raises NotFound, or Conflict where it acts already."""
         workflow = self._steps.cancel(execution, by)
-        self._wake(workflow)
+        self._client.wake(workflow)
 
     def _step(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return self._dbos.run_step({"name": name}, function, *arguments)
