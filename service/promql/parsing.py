@@ -27,7 +27,7 @@ from service.promql.nodes import (
 )
 from service.promql.operators import OPERATORS
 
-MAX_LENGTH = 10_000
+MAX_LENGTH = 5_000
 MAX_DEPTH = 100
 """Brackets within brackets: the parser recurses on the machine's stack, which thousands of them overflow."""
 

@@ -105,7 +105,8 @@ def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
-        raise BadInput(f"{url!r} is no database URL; write sqlite:///FILE or postgresql://…") from error
+        # The URL is not repeated: it may hold a password.
+        raise BadInput("the samples' database URL cannot be read; write sqlite:///FILE or postgresql://…") from error
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):

