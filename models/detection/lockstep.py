@@ -241,6 +241,8 @@ class LockstepDetector:
 
     def restore(self, state: bytes) -> None:
         """Continue from a dumped state. Raises ValueError where it is of another version or no state at all."""
+        if not zipfile.is_zipfile(io.BytesIO(state)):
+            raise ValueError("not a detector's state")
         try:
             with np.load(io.BytesIO(state), allow_pickle=False) as held:
                 arrays = {name: held[name] for name in held.files}

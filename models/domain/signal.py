@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
@@ -82,7 +83,7 @@ class Signal(Frozen):
         """Which way an anomaly departed; None for other kinds."""
         return self.anomaly.direction if self.anomaly else None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Equal for repeats of one signal: a hash of what it is, without its time, value and words."""
         return sha256_hex(canonical_json([self.kind, self.name, self.metric, self.labels]))[:16]

@@ -1,0 +1,63 @@
+"""What correlation carries from one call to the next: signals that wait, and how each fingerprint behaved lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from models.domain.base import Frozen, Time
+from models.domain.signal import Signal
+
+CONTINUES = timedelta(minutes=1)
+"""Signals of one fingerprint with no longer a gap than this are one continuing departure: four scrapes of 15 s."""
+
+
+class Trace(Frozen):
+    """What is known of a fingerprint over time."""
+
+    status: Literal["firing", "resolved"]
+    since: Time
+    """When it began to fire without a pause."""
+    at: Time
+    """Of the latest signal."""
+    changes: tuple[Time, ...] = ()
+    """When it last changed between firing and resolved."""
+
+    def after(self, signal: Signal) -> Trace:
+        """With one more signal; a late one changes nothing."""
+        if signal.at < self.at:
+            return self
+        changed = signal.status != self.status
+        goes_on = signal.at - self.at <= CONTINUES and not changed
+        return Trace(
+            status=signal.status,
+            since=self.since if goes_on else signal.at,
+            at=signal.at,
+            changes=(*self.changes, signal.at) if changed else self.changes,
+        )
+
+
+class Memory(Frozen):
+    """Returned by one call of `correlate`, passed to the next; JSON as any domain type. Bounded by its windows."""
+
+    pending: tuple[Signal, ...] = ()
+    """Signals that were not enough for an incident, and may be with more."""
+    traces: dict[str, Trace] = Field(default_factory=dict)
+
+    def traced(self, signals: Iterable[Signal], now: datetime, window: timedelta) -> dict[str, Trace]:
+        """The traces after these signals (in time order), without what left the window."""
+        traces = dict(self.traces)
+        for signal in signals:
+            fingerprint = signal.fingerprint
+            held = traces.get(fingerprint)
+            traces[fingerprint] = (
+                held.after(signal) if held else Trace(status=signal.status, since=signal.at, at=signal.at)
+            )
+        return {
+            fingerprint: held.model_copy(update={"changes": tuple(at for at in held.changes if now - at <= window)})
+            for fingerprint, held in traces.items()
+            if now - held.at <= window
+        }
