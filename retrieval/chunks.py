@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -70,7 +71,7 @@ def _sections(document: Document) -> Iterator[_Section]:
     lines.append(len(document.text))
     path: list[tuple[int, str]] = []
     section = _Section((), document.body_start, document.body_start, [])
-    for node in SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(body)).children:
+    for node in SyntaxTreeNode(_parser().parse(body)).children:
         if node.map is None:
             continue
         if node.type == "heading":
@@ -88,6 +89,11 @@ def _sections(document: Document) -> Iterator[_Section]:
     section.end = len(document.text)
     if section.blocks or path:
         yield section
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable("table")
 
 
 def _heading_text(node: SyntaxTreeNode) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from models.domain.base import Frozen
-from models.domain.errors import BadInput
+from models.domain.errors import BadInput, Unavailable
 from models.domain.runbook import Document, DocumentKind, ScoredPassage
 from retrieval.chunks import passages_of
 from retrieval.embedding import Embedder
@@ -24,7 +25,7 @@ from retrieval.snapshot import (
     passage_entry,
     record_entry,
 )
-from retrieval.vectors import Vectors, open_stores
+from retrieval.vectors import Stores, Vectors, open_stores
 
 T = TypeVar("T")
 
@@ -38,14 +39,24 @@ class SyncReport(Frozen):
     unchanged: int
 
 
+@dataclass(frozen=True)
+class _State:
+    """What is served: replaced as a whole."""
+
+    stores: Stores
+    snapshot: Snapshot
+    mark: str
+    """The folder's generation that the snapshot was read at."""
+
+
 class PassageIndex:
     """Passages of a corpus in Chroma, searched by vectors and by words.
 
     Threads: any number may search while one syncs; a search sees the index as it was before or after, never between.
 
-    Processes: one folder may be opened by several. A lock file lets one of them write at a time; a search first looks
-    whether another process has changed the folder, and then reads it anew. At a Chroma server there is no such
-    mark: let one process sync, and call `reload` in the others.
+    Processes: one folder may be opened by several, once in each. A lock file lets one of them write at a time; a
+    search first looks whether another process has changed the folder, and then opens it anew. At a Chroma server
+    there is no such mark: let one process sync, and call `reload` in the others.
     """
 
     def __init__(
@@ -61,9 +72,9 @@ class PassageIndex:
         self._writing = threading.Lock()
         self._generation = Generation(folder)
         with folder_lock(folder, exclusive=True):
-            self._stores = open_stores(folder, url, embedder.identity, rebuild=rebuild)
-            self._mark = self._generation.advance() if rebuild else self._generation.read()
-            self._snapshot = load_snapshot(self._stores)
+            stores = open_stores(folder, url, embedder.identity, rebuild=rebuild)
+            mark = self._generation.advance() if rebuild else self._generation.read()
+            self._state = _State(stores, load_snapshot(stores), mark)
 
     def sync(self, documents: Iterable[Document]) -> SyncReport:
         """Make the index hold exactly these documents. Only new and changed ones are cut and embedded.
@@ -74,8 +85,8 @@ class PassageIndex:
         """
         wanted = _by_id(documents)
         with self._writing, folder_lock(self._folder, exclusive=True):
-            self._refresh()
-            before = self._snapshot
+            self._catch_up()
+            before = self._state.snapshot
             hashes = {id_: content_hash(document) for id_, document in wanted.items()}
             fresh = {id_: hash_ for id_, hash_ in hashes.items() if not _holds(before, wanted[id_], hash_)}
             gone = before.record_rows.keys() - wanted.keys()
@@ -111,36 +122,57 @@ class PassageIndex:
     def reload(self) -> None:
         """Read the collections anew, for a Chroma server that another process has changed."""
         with self._writing, folder_lock(self._folder, exclusive=False):
-            self._mark = self._generation.read()
-            self._snapshot = load_snapshot(self._stores)
+            stores = self._state.stores
+            self._state = _State(stores, load_snapshot(stores), self._generation.read())
+
+    def close(self) -> None:
+        """Give back files and connections; the index cannot be used afterwards."""
+        with self._writing:
+            self._state.stores.close()
 
     def __len__(self) -> int:
-        return len(self._snapshot.passages)
+        """How many passages it holds."""
+        return len(self._state.snapshot.passages)
 
     def _ask(
         self, text: str, answer: Callable[[Query], list[T]], kind: DocumentKind | None, exclude: Collection[str]
     ) -> list[T]:
-        if self._generation.read() != self._mark:
-            with self._writing, folder_lock(self._folder, exclusive=False):
-                self._refresh()
-        if not text.strip() or not self._snapshot.records:
+        if not text.strip():
             return []
         vector = self._embedder.embed([text])[0]
         while True:
-            snapshot = self._snapshot
+            self._follow()
+            state = self._state
+            if not state.snapshot.records:
+                return []
             self._check_size(vector)
-            found = answer(Query(text, vector, snapshot, self._stores, kind=kind, exclude=exclude))
-            # A sync that ended meanwhile may have taken passages away from under this search.
-            if snapshot is self._snapshot:
+            try:
+                found = answer(Query(text, vector, state.snapshot, state.stores, kind=kind, exclude=exclude))
+            except Unavailable:
+                if self._is_current(state):
+                    raise
+                continue
+            # A sync that ended meanwhile may have taken passages away from under this search: then ask again.
+            if self._is_current(state):
                 return found
 
-    def _refresh(self) -> None:
+    def _is_current(self, state: _State) -> bool:
+        return state is self._state and state.mark == self._generation.read()
+
+    def _follow(self) -> None:
+        if self._generation.read() != self._state.mark:
+            with self._writing, folder_lock(self._folder, exclusive=False):
+                self._catch_up()
+
+    def _catch_up(self) -> None:
         """Take over what another process wrote. The caller holds both locks."""
         mark = self._generation.read()
-        if mark != self._mark:
-            self._stores = open_stores(self._folder, self._url, self._embedder.identity)
-            self._snapshot = load_snapshot(self._stores)
-            self._mark = mark
+        if mark == self._state.mark:
+            return
+        # A client that stays open would answer from its own memory of the vectors, which no longer holds.
+        self._state.stores.close()
+        stores = open_stores(self._folder, self._url, self._embedder.identity)
+        self._state = _State(stores, load_snapshot(stores), mark)
 
     def _write(self, documents: list[Document], hashes: Mapping[str, str], gone: Collection[str]) -> None:
         passages = [passages_of(document) for document in documents]
@@ -158,16 +190,16 @@ class PassageIndex:
             for record, own in zip(records, passages, strict=True)
             for number, passage in enumerate(own)
         ]
-        self._stores.passages.put(entries, vectors[: len(entries)])
+        stores = self._state.stores
+        stores.passages.put(entries, vectors[: len(entries)])
         # From here on the new state counts: a record names the hash whose passages are served.
-        self._stores.documents.put([record_entry(record) for record in records], vectors[len(entries) :])
-        self._stores.documents.remove(gone)
-        self._snapshot = load_snapshot(self._stores)
-        self._mark = self._generation.advance()
-        self._stores.passages.remove(self._stores.passages.ids() - self._snapshot.rows.keys())
+        stores.documents.put([record_entry(record) for record in records], vectors[len(entries) :])
+        stores.documents.remove(gone)
+        self._state = _State(stores, load_snapshot(stores), self._generation.advance())
+        stores.passages.remove(stores.passages.ids() - self._state.snapshot.rows.keys())
 
     def _check_size(self, vector: Vectors) -> None:
-        kept = self._snapshot.sample.dimension
+        kept = self._state.snapshot.sample.dimension
         if kept and kept != len(vector):
             raise BadInput(
                 f"the index holds vectors of {kept} numbers and the embedder {self._embedder.identity} now "

@@ -103,6 +103,7 @@ def _installed(name: str) -> Path:
 
 def _session(weights: Path, cache: Path) -> Any:
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
@@ -114,7 +115,7 @@ def _session(weights: Path, cache: Path) -> Any:
     if path.is_file():
         try:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
+        except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph):
             path.unlink(missing_ok=True)  # damaged: built anew below
     _write(path, build_graph(_verified(weights)))
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -16,7 +16,7 @@ from retrieval.vectors import Stores, Vectors, VectorStore
 
 POOL = 256
 """Nearest entries that are asked of Chroma; those beyond count as alike as the last of them."""
-LEXICAL_POOL = 64
+LEXICAL_POOL = 32
 """Lexically best passages whose exact similarity is looked up where they are not among the nearest."""
 BEST_PASSAGES = 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Entry:
 
 
 class VectorStore:
-    """One Chroma collection of unit vectors."""
+    """One Chroma collection of unit vectors. Each method raises Unavailable where Chroma fails."""
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
@@ -38,45 +39,53 @@ class VectorStore:
         """Add the entries, or replace those with the same ids. `vectors` has a row an entry."""
         for first in range(0, len(entries), PAGE):
             page = entries[first : first + PAGE]
-            self._collection.upsert(
-                ids=[entry.id for entry in page],
-                embeddings=vectors[first : first + PAGE],
-                documents=[entry.text for entry in page],
-                metadatas=[dict(entry.metadata) for entry in page],
-            )
+            with _chroma():
+                self._collection.upsert(
+                    ids=[entry.id for entry in page],
+                    embeddings=vectors[first : first + PAGE],
+                    documents=[entry.text for entry in page],
+                    metadatas=[dict(entry.metadata) for entry in page],
+                )
 
     def remove(self, ids: Iterable[str]) -> None:
         """Delete the entries with these ids; unknown ones are ignored."""
         gone = list(ids)
         for first in range(0, len(gone), PAGE):
-            self._collection.delete(ids=gone[first : first + PAGE])
+            with _chroma():
+                self._collection.delete(ids=gone[first : first + PAGE])
 
     def ids(self) -> set[str]:
         """The ids of all entries."""
-        return set(self._collection.get(include=[])["ids"])
+        with _chroma():
+            return set(self._collection.get(include=[])["ids"])
 
     def entries(self) -> Iterator[Entry]:
         """All entries, without their vectors."""
-        for first in range(0, self._collection.count(), PAGE):
-            page = self._collection.get(include=["documents", "metadatas"], limit=PAGE, offset=first)
+        with _chroma():
+            count = self._collection.count()
+        for first in range(0, count, PAGE):
+            with _chroma():
+                page = self._collection.get(include=["documents", "metadatas"], limit=PAGE, offset=first)
             for id_, text, metadata in zip(page["ids"], page["documents"], page["metadatas"], strict=True):
                 yield Entry(id_, text, metadata)
 
     def nearest(self, vector: Vectors, count: int, where: Mapping[str, Any] | None) -> dict[str, float]:
         """The cosine similarity of the `count` entries nearest to `vector` (approximate in large collections)."""
-        found = self._collection.query(
-            query_embeddings=vector[np.newaxis],
-            n_results=count,
-            where=dict(where) if where else None,
-            include=["distances"],
-        )
+        with _chroma():
+            found = self._collection.query(
+                query_embeddings=vector[np.newaxis],
+                n_results=count,
+                where=dict(where) if where else None,
+                include=["distances"],
+            )
         return {id_: 1.0 - distance for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
         """The vectors of those ids that exist."""
         if not ids:
             return {}
-        found = self._collection.get(ids=list(ids), include=["embeddings"])
+        with _chroma():
+            found = self._collection.get(ids=list(ids), include=["embeddings"])
         return dict(zip(found["ids"], np.asarray(found["embeddings"], np.float32), strict=True))
 
     def matrix(self, ids: Sequence[str]) -> Vectors:
@@ -93,6 +102,20 @@ class Stores:
 
     passages: VectorStore
     documents: VectorStore
+    client: Any
+
+    def close(self) -> None:
+        """Give back files and connections. What is asked of the collections afterwards raises Unavailable."""
+        self.client.close()
+
+
+@contextmanager
+def _chroma() -> Iterator[None]:
+    """Whatever Chroma raises becomes Unavailable: besides its own errors it passes on those of SQLite and of HTTP."""
+    try:
+        yield
+    except Exception as error:
+        raise Unavailable(f"the vector index fails: {error}") from error
 
 
 def open_stores(folder: Path | None, url: str | None, identity: str, *, rebuild: bool = False) -> Stores:
@@ -113,7 +136,7 @@ def open_stores(folder: Path | None, url: str | None, identity: str, *, rebuild:
         )
     except (ChromaError, ValueError, OSError) as error:
         raise Unavailable(f"the index at {where} cannot be opened: {error}") from error
-    return Stores(passages, documents)
+    return Stores(passages, documents, client)
 
 
 def _client(folder: Path | None, url: str | None) -> Any:

@@ -35,13 +35,10 @@ def terms(text: str) -> list[str]:
         if previous and _BREAK.search(text, end, match.start()):
             previous = ""
         end = match.end()
-        whole = match.group()
-        parts = [stem(part.lower()) for part in _PART.findall(whole)]
-        if len(parts) > 1:
-            found.append(whole.lower())
+        whole, parts = _taken_apart(match.group())
+        if whole:
+            found.append(whole)
         for part in parts:
-            if part in STOP_WORDS or (len(part) == 1 and part.isascii()):
-                continue
             found.append(part)
             if previous:
                 found.append(f"{previous} {part}")
@@ -49,12 +46,19 @@ def terms(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=65_536)
+def _taken_apart(token: str) -> tuple[str, tuple[str, ...]]:
+    """The whole in lower case where it has several parts (else empty), and the stems of the parts that say something."""
+    parts = [stem(part.lower()) for part in _PART.findall(token)]
+    telling = tuple(part for part in parts if part not in STOP_WORDS and not (len(part) == 1 and part.isascii()))
+    return token.lower() if len(parts) > 1 else "", telling
+
+
 def split_identifier(name: str) -> str:
     """An identifier as words: `KubePodCrashLooping` → `Kube Pod Crash Looping`."""
     return " ".join(_PART.findall(name))
 
 
-@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A word without its plural, -ing or -ed, so that `failing`, `failed` and `fails` meet.
 

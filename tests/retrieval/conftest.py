@@ -59,9 +59,17 @@ MakeDocument = Callable[..., Document]
 
 @pytest.fixture(scope="session")
 def make_document() -> MakeDocument:
-    def make(id_: str, text: str, *, title: str | None = None, kind: DocumentKind = "runbook", body_start: int = 0) -> Document:
+    def make(
+        id_: str, text: str, *, title: str | None = None, kind: DocumentKind = "runbook", body_start: int = 0
+    ) -> Document:
         return Document(
-            id=id_, kind=kind, title=title or id_, text=text, body_start=body_start, path=f"corpus/{id_}.md", metadata={}
+            id=id_,
+            kind=kind,
+            title=title or id_,
+            text=text,
+            body_start=body_start,
+            path=f"corpus/{id_}.md",
+            metadata={},
         )
 
     return make

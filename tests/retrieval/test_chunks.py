@@ -4,12 +4,26 @@ import random
 import re
 
 import pytest
+
 from retrieval.chunks import LARGEST_CODE, TARGET, passages_of
 
 
 def markdown(random_: random.Random) -> str:
     """A made-up page: headings of any level, paragraphs, lists, code, tables, quotes, odd line ends and characters."""
-    words = ["pod", "restart", "größe", "磁盘", "`up == 0`", "slow\u2028query", "a\x0bb", "x" * 40, "**bold**", "🔥", "fi\x00ne", "\tgap"]
+    words = [
+        "pod",
+        "restart",
+        "größe",
+        "磁盘",
+        "`up == 0`",
+        "slow\u2028query",
+        "a\x0bb",
+        "x" * 40,
+        "**bold**",
+        "🔥",
+        "fi\x00ne",
+        "\tgap",
+    ]
 
     def prose(most: int) -> str:
         return " ".join(random_.choices(words, k=random_.randint(1, most)))
@@ -20,9 +34,15 @@ def markdown(random_: random.Random) -> str:
         lambda: prose(300),
         lambda: "\n".join(prose(30) for _ in range(random_.randint(1, 30))),
         lambda: "\n".join(f"- {prose(60)}" + random_.choice(["", "\n  ```\n  # no heading\n  ```"]) for _ in range(9)),
-        lambda: "```sh\n" + "\n".join("# " + prose(8) for _ in range(random_.randint(0, 60))) + random_.choice(["\n```", ""]),
+        lambda: (
+            "```sh\n"
+            + "\n".join("# " + prose(8) for _ in range(random_.randint(0, 60)))
+            + random_.choice(["\n```", ""])
+        ),
         lambda: "> # quoted\n> " + prose(20),
-        lambda: "| a | b |\n|---|---|\n" + "\n".join(f"| {prose(3)} | {prose(3)} |" for _ in range(random_.randint(0, 40))),
+        lambda: (
+            "| a | b |\n|---|---|\n" + "\n".join(f"| {prose(3)} | {prose(3)} |" for _ in range(random_.randint(0, 40)))
+        ),
         lambda: "x" * random_.randint(1, 4000),
         lambda: "    indented code\n" * random_.randint(1, 40),
         lambda: "",
@@ -79,7 +99,10 @@ def test_a_comment_in_code_is_no_heading(make_document):
 
 def test_a_heading_alone_is_kept_only_where_nothing_carries_it(make_document):
     assert [p.text for p in passages_of(make_document("d", "# Only a title"))] == ["# Only a title"]
-    assert [p.text for p in passages_of(make_document("d", "# T\n## Empty\n## Next\n\nx\n"))] == ["## Empty", "## Next\n\nx"]
+    assert [p.text for p in passages_of(make_document("d", "# T\n## Empty\n## Next\n\nx\n"))] == [
+        "## Empty",
+        "## Next\n\nx",
+    ]
 
 
 def test_long_sections_are_cut_between_paragraphs(make_document):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models.domain.errors import BadInput, Unavailable
-from retrieval import minilm as module
-from retrieval.minilm import build
 from safetensors.numpy import load_file
 from scipy.special import erf
 from tokenizers import Tokenizer
+
+from models.domain.errors import BadInput, Unavailable
+from retrieval import minilm as module
+from retrieval.minilm import build
 
 
 def model_file(name: str) -> Path:
@@ -60,7 +61,7 @@ TEXTS = [
     "Disk full",
     "The database refuses new connections because its pool is exhausted.",
     "",
-    "rate(http_requests_total{code=~\"5..\"}[5m]) > 0.05 " * 30,
+    'rate(http_requests_total{code=~"5.."}[5m]) > 0.05 ' * 30,
     "Größe 磁盘 🔥",
 ]
 
@@ -81,9 +82,13 @@ def test_neighbours_in_the_batch_do_not_change_a_vector(minilm):
 
 def test_paraphrases_are_nearer_than_other_subjects(minilm):
     same, like, other = minilm.embed(
-        ["The database refuses connections", "PostgreSQL does not accept new clients", "The certificate expires tomorrow"]
+        [
+            "The database refuses connections",
+            "No new connections to the database server are accepted",
+            "The certificate expires tomorrow",
+        ]
     )
-    assert same @ like > 0.4 > same @ other
+    assert same @ like > 0.6 > 0.3 > same @ other
 
 
 def test_no_text_gives_no_vector(minilm):
