@@ -54,7 +54,7 @@ VERBS = {
 class Server(Frozen):
     """How one supervisor is reached. The username and password are secret references."""
 
-    url: str = Field(pattern=r"^(https?://[^/@\s]+(/RPC2)?/?|unix:///\S+)$")
+    url: str = Field(pattern=r"^(https?://[^/@?#\s]+(/RPC2)?/?|unix:///\S+)$")
     username: str | None = None
     password: str | None = None
 
@@ -74,7 +74,7 @@ class ProcessConfig(Frozen):
 
 @dataclass
 class _Attempt:
-    """One use of one process within one time limit. `touched`: a call that changes something was sent."""
+    """One use of one process within one time limit. `touched`: a call that changes something was accepted."""
 
     server: Supervisor
     name: str
@@ -94,6 +94,8 @@ class _Attempt:
 
     def start(self, now: ProcessInfo) -> ProcessInfo:
         """Start it unless it runs, and wait for RUNNING: supervisor's word for alive after `startsecs`."""
+        if now.state == "STOPPING":  # supervisor would take the call and do nothing
+            now = self._wait(STOPPED, "stop")
         if now.state not in RUNS:
             self._change(self.server.start, unless="ALREADY_STARTED")
         after = self._wait(frozenset({"RUNNING"}) | STOPPED, "start")
@@ -103,9 +105,9 @@ class _Attempt:
         return after
 
     def _change(self, method: Callable[[str, float], None], *, unless: str) -> None:
-        self.touched = True
         try:
             method(self.name, self._call_time())
+            self.touched = True
         except SupervisorFault as fault:
             if fault.word != unless:  # else the process got there by itself since it was looked at
                 raise

@@ -7,6 +7,7 @@ import pytest
 
 from models.domain.errors import BadInput
 from service.executors.process import ProcessExecutor, ProcessInputs, build
+from service.executors.supervisor import Supervisor
 from service.ports import Call, Effect, ExecutorError
 
 
@@ -89,7 +90,7 @@ def test_refusals_touch_nothing_and_carry_the_words_of_supervisor(executor):
         with pytest.raises(ExecutorError, match=words) as caught:
             executor.act(call("start", name))
         assert not caught.value.retriable
-        assert caught.value.effect is not Effect.HAPPENED
+        assert caught.value.effect is Effect.ABSENT
     with pytest.raises(ExecutorError, match=r"no supervisor 'east' is configured; there is default, tcp"):
         executor.act(call("start", "shop", server="east"))
 
@@ -180,6 +181,30 @@ class TestSupervisorGone:
             )
         finally:
             os.kill(supervised.process.pid, signal.SIGCONT)
+
+    def test_one_that_goes_away_after_the_stop_leaves_the_effect_open(self, supervised, executor):
+        ensure_up(executor, "stubborn")
+        time.sleep(0.3)
+        server = Supervisor(f"unix://{supervised.socket}", lambda: None)
+        gone = ProcessExecutor(
+            {"default": server}, ("*",), sleep=lambda _: os.kill(supervised.process.pid, signal.SIGSTOP)
+        )
+        try:
+            with pytest.raises(ExecutorError, match="did not answer") as caught:
+                gone.act(call("restart", "stubborn", timeout=0.6))
+        finally:
+            os.kill(supervised.process.pid, signal.SIGCONT)
+        assert caught.value.effect is Effect.UNKNOWN
+
+
+def test_start_of_a_process_that_is_still_stopping_waits_for_its_end(executor):
+    pid = ensure_up(executor, "stubborn")
+    time.sleep(0.3)
+    with pytest.raises(ExecutorError, match="it is STOPPING"):
+        executor.act(call("stop", "stubborn", timeout=0.2))
+    outputs = executor.act(call("start", "stubborn"))
+    assert outputs["state"] == "RUNNING"
+    assert outputs["pid"] != pid
 
 
 @pytest.mark.parametrize(
