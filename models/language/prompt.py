@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from models.domain.base import sha256_hex
 from models.domain.incident import Incident
@@ -18,6 +19,9 @@ MAX_FIELD = 500
 MAX_PASSAGE = 1_500
 MAX_PROMPT = 16_000
 """Characters of the user part: about 4,000 tokens, which the smallest common context windows hold."""
+
+_FRAME = 300
+"""Characters of room for one block's fence and label, and for the lines after the last block."""
 
 SYSTEM = """You help an engineer on call. You order actions that were already chosen, and justify them with quotes.
 Rules:
@@ -56,17 +60,17 @@ def build_prompt(
 ) -> Prompt:
     """The prompt for one incident, at most `max_chars` characters of user text. The same input gives the same text.
 
-    Passages are taken in their order until the room is used up; candidates and facts always fit.
+    The incident and the candidates get at most a third of the room each, and the passages what is left, all in their
+    order until it is used up.
     """
-    candidates = number_candidates(ranked[:MAX_CANDIDATES])
-    facts = _facts(incident)
-    offered = "\n".join(_candidate(name, one) for name, one in candidates.items())
-    room = max_chars - len(facts) - len(offered) - 1_000
+    facts = _facts(incident, max_chars // 3)
+    candidates, offered = _candidates(ranked, max_chars // 3)
+    room = max_chars - len(facts) - len(offered) - _FRAME
     shown: dict[str, Passage] = {}
     texts: list[tuple[str, str]] = []
     for number, found in enumerate(_distinct(passages), start=1):
         text = found.text[:MAX_PASSAGE]
-        room -= len(text) + 200
+        room -= len(text) + _FRAME
         if room < 0:
             break
         shown[f"p{number}"] = found
@@ -97,31 +101,49 @@ def _distinct(passages: Sequence[ScoredPassage]) -> list[Passage]:
     return list({(item.passage.document, item.passage.start): item.passage for item in passages}.values())
 
 
-def _facts(incident: Incident) -> str:
-    """The incident as JSON: quoting keeps each outside text inside its field."""
-    facts = {
+def _facts(incident: Incident, limit: int) -> str:
+    """The incident as JSON: quoting keeps each outside text inside its field. The last signals go first."""
+    facts: dict[str, Any] = {
         "title": _clip(incident.title),
         "description": _clip(incident.description),
         "severity": incident.severity,
         "services": [_clip(name, 80) for name in incident.services[:MAX_SIGNALS]],
         "culprits": [f"{_clip(one.service, 80)} ({one.probability:.2f})" for one in incident.culprits[:3]],
-        "signals": [
-            {
-                "kind": signal.kind,
-                "name": _clip(signal.name, 120),
-                "metric": _clip(signal.metric or "", 120),
-                "direction": signal.direction or "",
-                "text": _clip(signal.text, 200),
-            }
-            for signal in incident.signals[:MAX_SIGNALS]
-        ],
     }
-    return json.dumps(facts, ensure_ascii=False, indent=0)
+    told = [
+        {
+            "kind": signal.kind,
+            "name": _clip(signal.name, 120),
+            "metric": _clip(signal.metric or "", 120),
+            "direction": signal.direction or "",
+            "text": _clip(signal.text, 200),
+        }
+        for signal in incident.signals[:MAX_SIGNALS]
+    ]
+    text = _json(facts | {"signals": told})
+    while told and len(text) > limit:
+        told.pop()
+        text = _json(facts | {"signals": told})
+    return _clip(text, limit)
+
+
+def _candidates(ranked: Sequence[RankedCandidate], limit: int) -> tuple[dict[str, RankedCandidate], str]:
+    """The first candidates, as many as there is room for, and their text, a line each."""
+    shown: dict[str, RankedCandidate] = {}
+    lines: list[str] = []
+    for name, one in number_candidates(ranked[:MAX_CANDIDATES]).items():
+        line = _candidate(name, one)
+        limit -= len(line) + 1
+        if limit < 0:
+            break
+        shown[name] = one
+        lines.append(line)
+    return shown, "\n".join(lines)
 
 
 def _candidate(name: str, one: RankedCandidate) -> str:
     candidate = one.candidate
-    return json.dumps(
+    return _json(
         {
             "id": name,
             "action": _clip(candidate.title, 120),
@@ -130,9 +152,12 @@ def _candidate(name: str, one: RankedCandidate) -> str:
             "runbook": candidate.runbook,
             "risk": candidate.risk,
             "evidence": _clip(one.justification),
-        },
-        ensure_ascii=False,
+        }
     )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _clip(text: str, limit: int = MAX_FIELD) -> str:

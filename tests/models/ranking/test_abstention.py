@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from models.domain.recommendation import Dropped
+from models.ranking.abstention import abstain
+from models.ranking.evidence import CandidateEvidence
+from models.ranking.ranker import rank
+
+
+def test_nothing_known_says_so():
+    reason = abstain(()).reason
+    assert "No runbook offers an action" in reason
+    assert "no document that resembles it" in reason
+
+
+def test_names_the_nearest_documents_and_what_was_dropped(found):
+    dropped = Dropped(runbook="scale-out", action="scale", reason="parameter replicas has no value")
+    reason = abstain((), nearest=[found(lexical=4.25), found("Restart", "first.")], dropped=[dropped]).reason
+    assert reason.count("PostgreSQL refuses connections") == 1
+    assert "scale-out/scale could not be offered: parameter replicas has no value" in reason
+
+
+def test_high_cosine_alone_abstains_and_says_what_is_missing(incident, candidate, found):
+    item = CandidateEvidence(candidate=candidate(), passages=(found(lexical=0.5, dense=0.99),), precondition=False)
+    reason = abstain(rank(incident, [item])).reason
+    for part in ("postgres-down/restart", "a matching trigger", "words in common", "does not hold now"):
+        assert part in reason
+
+
+@pytest.mark.parametrize(("threshold", "abstains"), [(0.0, False), (0.3, False), (1.0, True)])
+def test_the_threshold_decides(incident, candidate, threshold, abstains):
+    item = CandidateEvidence(candidate=candidate(risk="low"), triggers=("true",), precondition=True)
+    assert (abstain(rank(incident, [item]), threshold=threshold) is not None) == abstains
