@@ -59,5 +59,7 @@ def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
         "resolve_after": "60s",
         "policies": str(POLICIES),
         "modes": {ENVIRONMENT: "auto"},
-        "executors": {"process": {"servers": {"default": {"url": layout.supervisor_url}}}},
+        "executors": {
+            "process": {"servers": {"default": {"url": layout.supervisor_url}}, "allow": ["shop", "postgres"]}
+        },
     }

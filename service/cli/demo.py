@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -48,6 +49,8 @@ def demo(
     """Break a real shop and a real database, and watch Suture detect, recommend, act, verify and learn."""
     from rich.console import Console
 
+    # A termination ends sandbox and service in the same orderly way as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=as_json, highlight=False)
     place = folder or Path(tempfile.mkdtemp(prefix="suture-demo-"))
     episodes = _run(console, place, tuple(fault or _FAULTS), approve)

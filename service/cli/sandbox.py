@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +20,15 @@ def up(folder: Folder = _FOLDER) -> None:
     from evals.sandbox.config import write_settings
     from evals.sandbox.sandbox import Sandbox
 
-    with Sandbox.start(folder) as sandbox:
+    # A termination ends it in the same orderly way as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), Sandbox.start(folder) as sandbox:
         settings = write_settings(sandbox.layout)
         typer.echo(f"The shop serves its customers at {sandbox.layout.url('shop', '/products')}", err=True)
         typer.echo(f"Watch it with:  SUTURE_CONFIG={settings} suture serve", err=True)
         typer.echo(f"Break it with:  suture sandbox fault NAME --folder {folder}", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
 
 
 @app.command()
