@@ -48,7 +48,7 @@ class Binding:
     matched: tuple[TriggerMatch, ...]
     diagnoses: tuple[BoundDiagnosis, ...]
     gaps: tuple[str, ...]
-    """Diagnose checks that cannot be asked, and why."""
+    """Diagnose checks that cannot be asked, and why; only of runbooks that a signal speaks for."""
 
 
 class _Unusable(ValueError):
@@ -64,14 +64,13 @@ def bind(runbooks: Sequence[Runbook], incident: Incident, catalogue: Mapping[str
     dropped: list[Dropped] = []
     diagnoses: list[BoundDiagnosis] = []
     gaps: list[str] = []
-    applying: list[Runbook] = []
-    for runbook in runbooks:
-        fits, service = service_for(runbook, incident)
-        if not fits:
-            continue
-        applying.append(runbook)
-        labels = labels_of(incident, service)
-        values, reasons = resolve(runbook, incident_variables(incident, service, labels))
+    applying = [
+        (runbook, service) for runbook in runbooks for fits, service in [service_for(runbook, incident)] if fits
+    ]
+    matched = matching([runbook for runbook, _ in applying], incident.signals)
+    spoken_for = {match.runbook for match in matched}
+    for runbook, service in applying:
+        values, reasons = resolve(runbook, incident_variables(incident, service, labels_of(incident, service)))
         for action in runbook.actions:
             try:
                 candidates.append(_candidate(runbook, action, incident, service, values, reasons, catalogue))
@@ -81,8 +80,8 @@ def bind(runbooks: Sequence[Runbook], incident: Incident, catalogue: Mapping[str
             try:
                 diagnoses.append(BoundDiagnosis(runbook.id, render_check(check, values)))
             except BadTemplate as error:
-                gaps.append(f"{runbook.id}: the check {check.subject} cannot be asked: {error}")
-    matched = matching(applying, incident.signals)
+                if runbook.id in spoken_for:
+                    gaps.append(f"{runbook.id}: the check {check.subject} cannot be asked: {error}")
     return Binding(tuple(candidates), tuple(dropped), matched, tuple(diagnoses), tuple(gaps))
 
 

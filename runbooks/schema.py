@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from runbooks.frontmatter import Fault, FrontMatter, Path
 CATALOGUE_KEYS = frozenset({"triggers", "parameters", "diagnose", "actions"})
 _DURATION_KEYS = ("timeout", "within", "hold")
 _ID_MEND = "use lower-case letters, digits and hyphens, for example restart-database"
+_QUOTE = "put it in quotes: YAML reads a text with `: ` in it, a bare number or yes/no as something else"
 _MENDS = {
     "uses": "write executor/verb, for example process/restart",
     "is": 'write an operator and a number in quotes, for example "== 1"',
@@ -41,10 +42,21 @@ def read_runbook(front: FrontMatter) -> tuple[Runbook | None, tuple[Fault, ...]]
     try:
         runbook = Runbook.model_validate(values)
     except ValidationError as error:
-        faults.extend(_fault(item, front) for item in error.errors(include_url=False))
+        faults.extend(_fault(item, front) for item in _deepest(error.errors(include_url=False)))
         runbook = None
     unique = sorted(set(faults), key=lambda fault: (fault.line, fault.message))
     return (None if unique else runbook), tuple(unique)
+
+
+def _deepest(items: Sequence[Any]) -> list[Any]:
+    """Without those that only follow from another: a list of checks is "too short" when its one check is wrong."""
+    paths = [item["loc"] for item in items]
+    return [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(path != item["loc"] and path[: len(item["loc"])] == item["loc"] for path in paths)
+    ]
 
 
 def _fault(item: Any, front: FrontMatter) -> Fault:
@@ -60,8 +72,8 @@ def _fault(item: Any, front: FrontMatter) -> Fault:
         return Fault(front.line(path, key=True), f"{_spell(path[:-1])}unknown field `{name}`", mend)
     if kind == "value_error" and not path:
         path = _reference_path(front.values)
-    quoted = "put it in quotes: YAML reads a text with `: ` in it, a bare number or yes/no as something else"
-    mend = quoted if kind == "string_type" else _MENDS.get(name, "see docs/runbooks.md for what this field takes")
+    general = _QUOTE if kind == "string_type" else "see docs/runbooks.md for what this field takes"
+    mend = _MENDS.get(name, general)
     got = "" if kind == "value_error" or isinstance(item["input"], dict | list) else f" (got {item['input']!r})"
     return Fault(front.line(path), f"{_spell(path)}{message}{got}", mend)
 

@@ -74,8 +74,8 @@ def new(
         typer.echo(f"{path}: change it, then run `suture runbook lint {path}`")
 
 
-@app.command()
-def test(
+@app.command("test")
+def plan(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="One runbook.")],
     incident_file: Annotated[Path, typer.Option("--incident", metavar="FILE", help="A recorded incident, as JSON.")],
     as_json: AsJson = False,
@@ -92,7 +92,7 @@ def test(
     binding = bind([runbook], incident, verb_catalogue())
     applies, service = service_for(runbook, incident)
     if as_json:
-        _print_json(_plan(runbook, applies, service, binding))
+        _print_json(_plan_json(runbook, applies, service, binding))
     else:
         _print_plan(runbook, incident, applies, service, binding)
 
@@ -140,7 +140,7 @@ def _configured() -> list[Path]:
     return [*settings.runbooks, *(folder for folder in (settings.postmortems,) if folder.is_dir())]
 
 
-def _plan(runbook: Runbook, applies: bool, service: str | None, binding: Binding) -> dict[str, Any]:
+def _plan_json(runbook: Runbook, applies: bool, service: str | None, binding: Binding) -> dict[str, Any]:
     return {
         "runbook": runbook.id,
         "applies": applies,
