@@ -50,7 +50,7 @@ class _Subject:
 
 def remarks(runbook: Runbook, catalogue: Mapping[str, VerbInputs]) -> Iterator[Remark]:
     """Everything worth saying about a runbook that fits the format."""
-    samples = {name: _sample(parameter) for name, parameter in runbook.parameters.items()}
+    samples = {name: sample(parameter) for name, parameter in runbook.parameters.items()}
     unsure = frozenset(name for name, value in samples.items() if value is None)
     values = {name: "sample" if value is None else value for name, value in samples.items()}
     subject = _Subject(runbook, catalogue, values, unsure)
@@ -254,10 +254,11 @@ def _at(value: Any, path: Sequence[int | str]) -> Any:
     return value
 
 
-def _sample(parameter: Parameter) -> Scalar | None:
+def sample(parameter: Parameter) -> Scalar | None:
     """A value that the parameter accepts, None where none of a few guesses fits its pattern."""
-    bounds = (bound for bound in (parameter.minimum, parameter.maximum) if bound is not None)
-    guesses: tuple[Scalar | None, ...] = (parameter.default, *(parameter.enum or ()), *bounds, 1, True, *_SAMPLES)
+    bounds = [bound for bound in (parameter.minimum, parameter.maximum) if bound is not None]
+    numbers = (1, *bounds, *(int(bound) for bound in bounds))
+    guesses: tuple[Scalar | None, ...] = (parameter.default, *(parameter.enum or ()), *numbers, True, *_SAMPLES)
     for guess in guesses:
         try:
             if guess is not None:

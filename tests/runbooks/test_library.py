@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from runbooks.binding import bind
+from runbooks.binding import bind, render_check
 from runbooks.lint import lint
 from runbooks.loader import load_corpus
+from runbooks.rules import sample
+from service.promql import evaluate
 from service.settings import LIBRARY
 
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 SHOP = {"service": "shop", "process": "shop", "environment": "sandbox"}
 DATABASE = {"service": "orders-db", "process": "postgres", "environment": "sandbox"}
 
@@ -78,3 +83,15 @@ def test_a_database_that_refuses_connections_is_restarted(library, catalogue, in
 def test_an_incident_that_nothing_covers_matches_no_trigger(library, catalogue, incident, anomaly):
     odd = incident(("printer",), {}, anomaly("printer_toner_level", "down", 0.1, service="printer"))
     assert offered(library, catalogue, odd)[0] == []
+
+
+def test_the_embedded_source_answers_every_query(library):
+    class Empty:
+        def select(self, matches, start, end, metric=None):
+            return []
+
+    for runbook in library.runbooks:
+        values = {name: sample(parameter) for name, parameter in runbook.parameters.items()}
+        checks = [*runbook.diagnose, *(check for one in runbook.actions for check in (*one.preconditions, *one.verify))]
+        for check in checks:
+            evaluate(render_check(check, values).query, Empty(), NOW)
