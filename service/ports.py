@@ -114,7 +114,7 @@ class ExecutorClass(Protocol):
     verbs: Mapping[str, Verb]
 
     def build(self, config: Mapping[str, Any], context: Context) -> Executor:
-        """The configured executor; a classmethod."""
+        """The configured executor; a classmethod. Raises BadInput."""
 
     def target(self, verb: str, arguments: Mapping[str, Any]) -> str:
         """As of Executor; a staticmethod, since what is acted on follows from the arguments alone."""

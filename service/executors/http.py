@@ -114,7 +114,17 @@ class HttpExecutor:
             for name, target in config.targets.items()
         }
 
-    def target(self, verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG002  (the same for every verb)
+    @classmethod
+    def build(cls, config: Mapping[str, Any], context: Context) -> HttpExecutor:
+        """The executor of a settings section. Raises BadInput on a wrong one, and where a secret cannot be resolved."""
+        settings = read_config(HttpConfig, config, where="executors.http")
+        for name, target in settings.targets.items():
+            for header, reference in target.headers.items():
+                require_secret(context.secret, reference, where=f"executors.http.targets.{name}.headers.{header}")
+        return cls(settings, context.secret)
+
+    @staticmethod
+    def target(verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG004  (the same for every verb)
         """`http:TARGET`."""
         return f"http:{read_arguments(HttpBodyInputs, arguments).target}"
 
@@ -222,12 +232,3 @@ def _unexpected(inputs: HttpInputs, request: httpx.Request, response: httpx.Resp
         retriable=status in (408, 425, 429, 502, 503, 504),
         effect=Effect.ABSENT if refused_by_peer else Effect.UNKNOWN,
     )
-
-
-def build(config: Mapping[str, Any], context: Context) -> HttpExecutor:
-    """The executor of a settings section. Raises BadInput on a wrong one, and where a secret cannot be resolved."""
-    settings = read_config(HttpConfig, config, where="executors.http")
-    for name, target in settings.targets.items():
-        for header, reference in target.headers.items():
-            require_secret(context.secret, reference, where=f"executors.http.targets.{name}.headers.{header}")
-    return HttpExecutor(settings, context.secret)

@@ -150,7 +150,21 @@ class ProcessExecutor:
         self._monotonic = monotonic
         self._sleep = sleep
 
-    def target(self, verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG002  (the same for every verb)
+    @classmethod
+    def build(cls, config: Mapping[str, Any], context: Context) -> ProcessExecutor:
+        """The executor of a settings section. Raises BadInput on a wrong one, and where a secret cannot be resolved."""
+        settings = read_config(ProcessConfig, config, where="executors.process")
+        for name, server in settings.servers.items():
+            for key in ("username", "password"):
+                if reference := getattr(server, key):
+                    require_secret(context.secret, reference, where=f"executors.process.servers.{name}.{key}")
+        return cls(
+            {name: Supervisor(server.url, _credentials(server, context)) for name, server in settings.servers.items()},
+            settings.allow,
+        )
+
+    @staticmethod
+    def target(verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG004  (the same for every verb)
         """`process:NAME`, or `process:SERVER/NAME` where the server is not the default one."""
         inputs = read_arguments(ProcessInputs, arguments)
         name = _plain(inputs.name)
@@ -232,19 +246,6 @@ def _is_newer(now: ProcessInfo, before: Mapping[str, Any]) -> bool:
 
 def _because(now: ProcessInfo) -> str:
     return f", {now.error}" if now.error else ""
-
-
-def build(config: Mapping[str, Any], context: Context) -> ProcessExecutor:
-    """The executor of a settings section. Raises BadInput on a wrong one, and where a secret cannot be resolved."""
-    settings = read_config(ProcessConfig, config, where="executors.process")
-    for name, server in settings.servers.items():
-        for key in ("username", "password"):
-            if reference := getattr(server, key):
-                require_secret(context.secret, reference, where=f"executors.process.servers.{name}.{key}")
-    return ProcessExecutor(
-        {name: Supervisor(server.url, _credentials(server, context)) for name, server in settings.servers.items()},
-        settings.allow,
-    )
 
 
 def _credentials(server: Server, context: Context) -> Credentials:

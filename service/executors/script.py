@@ -100,7 +100,22 @@ class ScriptExecutor:
         self._config = config
         self._environment = environment
 
-    def target(self, verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG002  (one verb)
+    @classmethod
+    def build(cls, config: Mapping[str, Any], context: Context) -> ScriptExecutor:  # noqa: ARG003  (needs no secret, no store)
+        """The executor of a settings section. Raises BadInput on a wrong one, or on a program that cannot be run."""
+        settings = read_config(ScriptConfig, config, where="executors.script")
+        for name, program in settings.programs.items():
+            where = f"executors.script.programs.{name}"
+            try:
+                _real_file(program.path)
+            except ExecutorError as error:
+                raise BadInput(str(error), where=f"{where}.path") from error
+            if program.working_dir is not None and not program.working_dir.is_dir():
+                raise BadInput(f"{program.working_dir} is not a folder", where=f"{where}.working_dir")
+        return cls(settings, os.environ)
+
+    @staticmethod
+    def target(verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG004  (one verb)
         """`script:PROGRAM`: two runs of one program are never at the same time."""
         return f"script:{read_arguments(ScriptInputs, arguments).program}"
 
@@ -191,17 +206,3 @@ def _real_file(path: Path) -> Path:
 def _last_words(finished: Finished) -> str:
     text = finished.stderr.text.strip()
     return f": …{text[-_LAST_WORDS:]}" if len(text) > _LAST_WORDS else f": {text}" if text else ""
-
-
-def build(config: Mapping[str, Any], context: Context) -> ScriptExecutor:  # noqa: ARG001  (needs no secret, no store)
-    """The executor of a settings section. Raises BadInput on a wrong one, or on a program that cannot be run."""
-    settings = read_config(ScriptConfig, config, where="executors.script")
-    for name, program in settings.programs.items():
-        where = f"executors.script.programs.{name}"
-        try:
-            _real_file(program.path)
-        except ExecutorError as error:
-            raise BadInput(str(error), where=f"{where}.path") from error
-        if program.working_dir is not None and not program.working_dir.is_dir():
-            raise BadInput(f"{program.working_dir} is not a folder", where=f"{where}.working_dir")
-    return ScriptExecutor(settings, os.environ)

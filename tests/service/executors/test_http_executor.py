@@ -7,9 +7,11 @@ import pytest
 
 from models.domain.base import utc_now
 from models.domain.errors import BadInput
-from service.executors.http import HttpExecutor, build
+from service.executors.http import HttpExecutor
 from service.ports import Call, Context, Effect, ExecutorError
 from service.security.secrets import resolve_secret
+
+build = HttpExecutor.build
 
 SECRETS = {"TOKEN": "Bearer 8c1f"}
 CONTEXT = Context(clock=utc_now, secret=lambda reference: resolve_secret(reference, SECRETS))

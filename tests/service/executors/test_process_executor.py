@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from models.domain.errors import BadInput
-from service.executors.process import ProcessExecutor, ProcessInputs, build
+from service.executors.process import ProcessExecutor, ProcessInputs
 from service.executors.supervisor import Supervisor
 from service.ports import Call, Effect, ExecutorError
+
+build = ProcessExecutor.build
 
 
 @pytest.fixture(scope="module")

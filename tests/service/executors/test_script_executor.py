@@ -9,8 +9,10 @@ import pytest
 
 from models.domain.base import utc_now
 from models.domain.errors import BadInput
-from service.executors.script import ScriptExecutor, build
+from service.executors.script import ScriptExecutor
 from service.ports import Call, Context, Effect, ExecutorError
+
+build = ScriptExecutor.build
 
 CONTEXT = Context(clock=utc_now, secret=lambda reference: reference)
 

@@ -1,0 +1,126 @@
+"""Incidents on both databases: statuses by compare-and-set, versions, timelines, pages."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from models.domain.errors import Conflict, NotFound
+from models.domain.incident import ACTIVE_STATUSES, INCIDENT_TRANSITIONS, Incident, IncidentStatus
+from service.store.audit import AuditLog
+from service.store.database import open_database
+from service.store.incidents import Incidents
+
+S = IncidentStatus
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(database_url, make_settings):
+    database = open_database(make_settings(database_url=database_url).database)
+    incidents = Incidents(database, AuditLog(database, lambda: NOW), lambda: NOW)
+    incidents.database = database
+    yield incidents
+    database.close()
+
+
+def add(store, **changes):
+    fields = {"id": "", "title": "Shop is down", "started_at": NOW, "detected_at": NOW, "updated_at": NOW} | changes
+    with store.database.write() as connection:
+        return store.add(connection, Incident(**fields))
+
+
+def test_an_incident_reads_back_as_it_was_stored(store):
+    added = add(store, services=("shop",), labels={"process": "shop"}, description="Grüße")
+    read = store.get(added.id)
+    assert added.id == "INC-1"
+    assert (read.title, read.services, read.labels, read.description) == (
+        "Shop is down", ("shop",), {"process": "shop"}, "Grüße",
+    )  # fmt: skip
+    assert [entry.kind for entry in read.timeline] == ["opened"]
+
+
+@pytest.mark.parametrize("current", list(S))
+def test_only_the_transitions_of_the_table_are_possible(store, current):
+    for following in S:
+        if following is current:
+            continue
+        incident = add(store).id
+        for step in _path(current):
+            store.transition(incident, step, "on the way")
+        if following in INCIDENT_TRANSITIONS[current]:
+            assert store.transition(incident, following, "it may")
+            assert store.get(incident).status is following
+            assert (store.get(incident).ended_at is None) == (following in ACTIVE_STATUSES)
+        else:
+            with pytest.raises(Conflict):
+                store.transition(incident, following, "it may not")
+            assert store.get(incident).status is current
+
+
+def _path(to):
+    """The shortest way from open to a status, without open itself."""
+    ways = [[S.OPEN]]
+    while ways:
+        way = ways.pop(0)
+        if way[-1] is to:
+            return way[1:]
+        ways += [[*way, following] for following in sorted(INCIDENT_TRANSITIONS[way[-1]]) if following not in way]
+    raise AssertionError(f"{to} cannot be reached")
+
+
+def test_a_repeated_transition_changes_and_records_nothing(store):
+    incident = add(store).id
+    assert store.transition(incident, S.INVESTIGATING, "first")
+    assert not store.transition(incident, S.INVESTIGATING, "again")
+    assert [entry.kind for entry in store.get(incident).timeline] == ["opened", "investigating"]
+
+
+def test_of_many_writers_exactly_one_makes_a_transition(store):
+    incident = add(store).id
+    store.transition(incident, S.INVESTIGATING, "ready")
+
+    def attempt(_):
+        try:
+            return store.transition(incident, S.MITIGATING, "mine")
+        except Conflict:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(8))) == 1
+
+
+def test_a_writer_that_read_an_older_version_is_refused(store):
+    old = add(store)
+    store.update(old.model_copy(update={"title": "newer"}))
+    with pytest.raises(Conflict):
+        store.update(old.model_copy(update={"title": "from an old reading"}))
+    assert store.get(old.id).title == "newer"
+
+
+def test_saving_a_document_does_not_touch_status_or_timeline(store):
+    incident = add(store)
+    store.transition(incident.id, S.INVESTIGATING, "working")
+    store.update(incident.model_copy(update={"title": "changed"}))
+    assert store.get(incident.id).status is S.INVESTIGATING
+    assert len(store.get(incident.id).timeline) == 2
+
+
+def test_a_timeline_entry_of_a_known_key_is_written_once(store):
+    incident = add(store).id
+    for _ in range(2):
+        store.record(incident, "decided", "permit", key="decided-1")
+    assert [entry.kind for entry in store.get(incident).timeline] == ["opened", "decided"]
+
+
+def test_pages_go_from_the_newest_to_the_oldest_without_gaps(store):
+    ids = [add(store).id for _ in range(5)]
+    first = store.page(limit=3)
+    rest = store.page(after=int(first[-1].id.removeprefix("INC-")), limit=3)
+    assert [incident.id for incident in [*first, *rest]] == ids[::-1]
+
+
+@pytest.mark.parametrize("name", ["INC-999", "EXE-1", "INC-", "INC-x", "1"])
+def test_what_does_not_exist_is_not_found(store, name):
+    with pytest.raises(NotFound):
+        store.get(name)
