@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from models.domain.errors import BadInput, SutureError
-from service.cli import approval, audit, config, execution, incident, key, kill_switch, recommend, runbook, serve
+from service.cli import (
+    approval,
+    audit,
+    config,
+    demo,
+    evaluate,
+    execution,
+    incident,
+    key,
+    kill_switch,
+    recommend,
+    runbook,
+    sandbox,
+    serve,
+)
 
 
 class Root(TyperGroup):
@@ -51,13 +65,15 @@ def _root(
     """Documented by the app's help."""
 
 
-for command in (serve.serve, recommend.recommend, approval.approve, approval.reject, config.config):
+for command in (demo.demo, serve.serve, recommend.recommend, approval.approve, approval.reject, config.config):
     app.command()(command)
 for name, group in (
     ("incident", incident.app),
     ("runbook", runbook.app),
     ("execution", execution.app),
     ("kill-switch", kill_switch.app),
+    ("eval", evaluate.app),
+    ("sandbox", sandbox.app),
     ("audit", audit.app),
     ("key", key.app),
 ):
