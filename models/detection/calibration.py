@@ -25,6 +25,9 @@ PRIOR_TAIL = 1.0
 PRIOR_WEIGHT = 50.0
 LEAST_TAIL = 0.5
 """The mean excess of a CUSUM of standard Gaussian noise with allowance 1 (1 / (2 * allowance)): no tail is lighter."""
+TAIL_AT_MOST = 1.5
+THRESHOLD_AT_MOST = 4.0
+"""Bounds of what is pooled: many wandering series must not deafen the calm ones; each of them learns its own tail."""
 SERIES_TAIL_WEIGHT = 5.0
 SERIES_RATE_WEIGHT = 20.0
 PRIOR_RATE = 0.05
@@ -56,10 +59,11 @@ class Reference:
         held = self.ring[: min(self.count, POOL)]
         if len(held) < 100:
             return
-        self.threshold = max(1.0, float(np.partition(held, int(QUANTILE * len(held)))[int(QUANTILE * len(held))]))
+        rank = int(QUANTILE * len(held))
+        self.threshold = float(np.clip(np.partition(held, rank)[rank], 1.0, THRESHOLD_AT_MOST))
         excess = held[held > self.threshold] - self.threshold
         tail = (PRIOR_TAIL * PRIOR_WEIGHT + excess.sum()) / (PRIOR_WEIGHT + len(excess))
-        self.tail = max(LEAST_TAIL, float(tail))
+        self.tail = float(np.clip(tail, LEAST_TAIL, TAIL_AT_MOST))
 
     def tails(self, peaks: Floats, peak_sum: Floats) -> Floats:
         """Mean excess of each series: the pool's, and that of its own `peaks` excursions with excesses `peak_sum`."""
