@@ -69,6 +69,8 @@ class LiteLLMEmbedder:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         import litellm
 
+        # It would print advice on standard output, where a command's JSON stands alone.
+        litellm.suppress_debug_info = True
         config = self._config
         options: dict[str, Any] = {"dimensions": config.dimensions} if config.dimensions else {}
         try:
@@ -79,7 +81,7 @@ class LiteLLMEmbedder:
                 api_base=config.base_url,
                 api_key=self._key,
                 timeout=config.timeout.total_seconds(),
-                num_retries=config.retries,
+                max_retries=config.retries,
                 encoding_format="float",
                 **options,
             )

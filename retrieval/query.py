@@ -19,7 +19,7 @@ _PROMQL = re.compile(
     r"\[\d+(?:ms|[smhdwy])[^\]]*\]|\{[^{}]*=~?\s*\"|\b(?:by|without|on|ignoring)\s*\([\w\s,]*\)\s*[(\w]"
 )
 _NOT_METRICS = re.compile(
-    r"#[^\n]*|\"[^\"]*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\]"
+    r"#[^\n]*|\"[^\"]*\"|'[^']*'|\{(?:\"[^\"]*\"|'[^']*'|[^}\"'])*\}|\[[^\]]*\]"
     r"|\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)"
 )
 _NAME_MATCHER = re.compile(r"__name__\s*=\s*[\"']([^\"']+)[\"']")

@@ -48,7 +48,7 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def _taken_apart(token: str) -> tuple[str, tuple[str, ...]]:
-    """The whole in lower case where it has several parts (else empty), and the stems of the parts that say something."""
+    """The whole in lower case where it has several parts (else empty), and the stems of those that say something."""
     parts = [stem(part.lower()) for part in _PART.findall(token)]
     telling = tuple(part for part in parts if part not in STOP_WORDS and not (len(part) == 1 and part.isascii()))
     return token.lower() if len(parts) > 1 else "", telling

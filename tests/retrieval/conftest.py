@@ -81,8 +81,9 @@ def library(make_document: MakeDocument) -> list[Document]:
     return [
         make_document(
             "pool-exhausted",
-            "# Connection pool exhausted\n\n## Symptoms\n\nCheckout requests wait for a database connection and time out."
-            " `db_pool_in_use` stays at `db_pool_size`.\n\n## Mitigation\n\nRestart the process that leaks connections.\n",
+            "# Connection pool exhausted\n\n## Symptoms\n\nCheckout requests wait for a database connection"
+            " and time out. `db_pool_in_use` stays at `db_pool_size`.\n\n"
+            "## Mitigation\n\nRestart the process that leaks connections.\n",
             title="Connection pool exhausted",
         ),
         make_document(
@@ -93,16 +94,19 @@ def library(make_document: MakeDocument) -> list[Document]:
         ),
         make_document(
             "DiskFillingUp",
-            "# DiskFillingUp\n\n## Meaning\n\nA volume runs out of space within hours.\n\n## Mitigation\n\nRotate the logs.\n",
+            "# DiskFillingUp\n\n## Meaning\n\nA volume runs out of space within hours.\n\n"
+            "## Mitigation\n\nRotate the logs.\n",
         ),
         make_document(
             "high-cpu",
-            "# High CPU\n\n## Symptoms\n\nThe processor is saturated and latency rises.\n\n## Mitigation\n\nScale out.\n",
+            "# High CPU\n\n## Symptoms\n\nThe processor is saturated and latency rises.\n\n"
+            "## Mitigation\n\nScale out.\n",
             title="High CPU",
         ),
         make_document(
             "INC-7",
-            "# Shop down after a failed deployment\n\nThe new version crashed at start; rolling back restored service.\n",
+            "# Shop down after a failed deployment\n\nThe new version crashed at start;"
+            " rolling back restored service.\n",
             title="Shop down after a failed deployment",
             kind="postmortem",
         ),

@@ -154,7 +154,7 @@ def test_an_index_of_another_embedder_is_refused_or_rebuilt(tmp_path, hashing, l
 def test_an_embedder_whose_size_changed_is_refused(tmp_path, hashing, library, make_document):
     PassageIndex(tmp_path, hashing).sync(library)
     index = PassageIndex(tmp_path, type(hashing)(32, hashing.identity))
-    with pytest.raises(BadInput, match="vectors of 64 numbers.*now gives 32: rebuild"):
+    with pytest.raises(BadInput, match=r"vectors of 64 numbers.*now gives 32: rebuild"):
         index.search("x")
     with pytest.raises(BadInput, match="now gives 32: rebuild"):
         index.sync([make_document("new", "x")])
