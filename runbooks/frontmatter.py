@@ -107,9 +107,23 @@ def _construct(root: yaml.MappingNode) -> dict[str, Any]:
     constructor = yaml.constructor.SafeConstructor()
     try:
         values = constructor.construct_document(root)
-    except (yaml.YAMLError, ValueError, TypeError) as error:
+    except yaml.YAMLError as error:
         raise FrontMatterError(_yaml_fault(error)) from error
+    except (ValueError, OverflowError) as error:
+        message = f"a value looks like a date or a number and is none: {error}"
+        raise FrontMatterError(Fault(_odd_scalar_line(root), message, "put it in quotes")) from error
     return {str(key): _plain(value) for key, value in values.items()}
+
+
+def _odd_scalar_line(root: yaml.Node) -> int:
+    """The line of the value that cannot be made, such as the date 2026-13-45: that error has no position."""
+    for node in _walk(root):
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                yaml.constructor.SafeConstructor().construct_object(node)
+            except (ValueError, OverflowError):
+                return node.start_mark.line + 2
+    return 2
 
 
 def _yaml_fault(error: Exception) -> Fault:

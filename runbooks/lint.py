@@ -12,7 +12,7 @@ from typing import Literal
 from models.domain.runbook import Document, Runbook
 from runbooks.binding import VerbInputs
 from runbooks.frontmatter import FrontMatter
-from runbooks.loader import POSTMORTEMS, Reading, find_files, read_file
+from runbooks.loader import Reading, find_files, kind_of_place, read_file
 from runbooks.rules import Remark, remarks
 from runbooks.schema import CATALOGUE_KEYS
 
@@ -44,7 +44,7 @@ def lint(folders: Sequence[Path], catalogue: Mapping[str, VerbInputs]) -> list[F
             if fault is not None:
                 findings.append(Finding(str(path), fault.line, "error", fault.message, fault.mend))
                 continue
-            reading = read_file(path, "postmortem" if POSTMORTEMS in path.parts else "runbook")
+            reading = read_file(path, kind_of_place(folder, path))
             findings.extend(lint_reading(reading, path, catalogue))
             document = reading.document
             if document is not None and taken.setdefault(document.id, str(path)) != str(path):

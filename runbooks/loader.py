@@ -68,7 +68,7 @@ def load_corpus(folders: Sequence[Path]) -> Corpus:
             if fault is not None:
                 problems.append(_problem(path, (fault,)))
                 continue
-            reading = read_file(path, _kind_of_place(folder, path))
+            reading = read_file(path, kind_of_place(folder, path))
             if reading.faults:
                 problems.append(_problem(path, reading.faults, indexed=reading.document is not None))
             document = reading.document
@@ -172,7 +172,8 @@ def _first_heading(body: str) -> str | None:
     return next((text.content for token, text in pairwise(tokens) if token.type == "heading_open"), None)
 
 
-def _kind_of_place(folder: Path, path: Path) -> DocumentKind:
+def kind_of_place(folder: Path, path: Path) -> DocumentKind:
+    """What a file is by the folders from `folder` down that it stands in."""
     places = {folder.name, *path.relative_to(folder).parts[:-1]} if path != folder else {path.parent.name}
     return "postmortem" if POSTMORTEMS in places else "runbook"
 

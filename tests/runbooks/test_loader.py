@@ -58,6 +58,7 @@ def test_text_is_kept_to_the_character(tmp_path, good, newline, mark):
         ("  process: {", "  Process-Name: {", "Process-Name", "parameter names are lower-case"),
         ("    title: Restart it", "    title: Restart it\n    title: Again", "title: Again", "given twice"),
         ("    title: Restart it", "    title: Restart: it", "Restart: it", "not valid YAML"),
+        ("    title: Restart it", "    title: 2026-13-45", "2026-13-45", "put it in quotes"),
         ("    title: Restart it", "    title: !!python/name:os.system", "!!python", "tags are not allowed"),
         ("    with: {name:", "    with: {{{ name }}:", "{{{ name }}", "a key is not a plain word"),
     ],
