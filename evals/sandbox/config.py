@@ -22,10 +22,12 @@ WARMUP = 30
 """Ticks (seconds here) of a series before the detector scores it."""
 WARMUP_TICKS = 45
 """Ticks until every series, those that come with the first requests too, has had that."""
+_RATES = {"rate_window": "10s"}
+"""Runbooks of the library take rates over this long: ten scrapes, so that a recovery shows soon."""
 TOPOLOGY = {
     "services": {
-        "shop": {"depends_on": ["orders-db"], "environment": ENVIRONMENT, "labels": {"process": "shop"}},
-        "orders-db": {"environment": ENVIRONMENT, "labels": {"process": "postgres"}},
+        "shop": {"depends_on": ["orders-db"], "environment": ENVIRONMENT, "labels": {"process": "shop", **_RATES}},
+        "orders-db": {"environment": ENVIRONMENT, "labels": {"process": "postgres", **_RATES}},
     }
 }
 

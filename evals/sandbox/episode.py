@@ -23,8 +23,8 @@ DETECT_SECONDS = 60.0
 """Without an incident by then, the fault counts as not detected."""
 RESOLVE_SECONDS = 240.0
 """For all of the rest. With a person in the loop, add the time that the person takes."""
-TICKET_SECONDS = 20.0
-"""The outbox delivers on its own: the ticket closes a moment after the incident."""
+TICKET_SECONDS = 60.0
+"""The outbox delivers on its own, one update after the other: the ticket closes some time after the incident."""
 _POLL = 0.25
 
 
@@ -167,7 +167,7 @@ class Follower:
         acted = next((s for s in execution.steps if s.name == "act" and s.state == "done"), None)
         if acted is not None:
             self.episode.action = f"{execution.candidate.uses} {execution.candidate.target}"
-            self._reach("done", acted.at, self.episode.action, [f"outputs: {execution.outputs}"])
+            self._reach("done", acted.at, self.episode.action)
         verification = execution.verification
         if verification is not None and verification.health == "healthy" and execution.state == "succeeded":
             checks = [f"{one.subject} {one.condition}: {one.values}" for one in verification.checks]

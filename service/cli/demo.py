@@ -74,13 +74,13 @@ def _run(console: Console, place: Path, faults: tuple[str, ...], approve: bool) 
     from evals.sandbox.service import RunningService
     from evals.sandbox.warmup import settle
 
-    console.print(f"Sandbox in {place}: PostgreSQL, a shop, its customers, supervisor …")
+    console.print(f"Sandbox in {place}: PostgreSQL, a shop, its customers, supervisor …", soft_wrap=True)
     with Sandbox.start(place) as sandbox:
         injections = [fault_of(name, sandbox) for name in faults]
         settings = write_settings(sandbox.layout, modes={"sandbox": "approve" if approve else "auto"})
         console.print("Service: suture serve …")
         with RunningService.start(settings, sandbox.layout.folder) as service:
-            console.print(f"Ready at {service.url}. It scrapes the sandbox and learns what is normal …")
+            console.print(f"Ready at {service.url}. It scrapes the sandbox and learns what is normal …", soft_wrap=True)
             episodes: list[Episode] = []
             for injection in injections:
                 with console.status("watching the healthy system"):
@@ -122,20 +122,20 @@ def _ask(console: Console, service: RunningService, execution: Execution) -> boo
 
 
 def _table(episodes: Iterable[Episode]) -> Table:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title="Seconds from the injection of the fault", title_justify="left")
-    for column in ("fault", "incident", "action"):
+    # Narrow enough for 80 columns.
+    table = Table(title="Seconds from the injection of the fault", title_justify="left", box=box.SIMPLE)
+    for column in ("fault", "incident"):
         table.add_column(column)
     for column in _TIMES:
         table.add_column(f"to {column}", justify="right")
-    table.add_column("similar before")
     table.add_column("result")
     for one in episodes:
         times = [f"{one.seconds[stage]:.1f}" if stage in one.seconds else "-" for stage in _TIMES.values()]
-        result = "not resolved" if one.failure else "resolved"
-        known = ", ".join(dict.fromkeys(one.similar)) or "-"
-        table.add_row(one.title, one.incident or "-", one.action or "-", *times, known, result)
+        result = "[red]not resolved" if one.failure else "[green]resolved"
+        table.add_row(one.fault, one.incident or "-", *times, result)
     return table
 
 
