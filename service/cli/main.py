@@ -13,6 +13,7 @@ from service.cli import (
     audit,
     config,
     demo,
+    doctor,
     evaluate,
     execution,
     incident,
@@ -65,7 +66,15 @@ def _root(
     """Documented by the app's help."""
 
 
-for command in (demo.demo, serve.serve, recommend.recommend, approval.approve, approval.reject, config.config):
+for command in (
+    demo.demo,
+    serve.serve,
+    recommend.recommend,
+    approval.approve,
+    approval.reject,
+    config.config,
+    doctor.doctor,
+):
     app.command()(command)
 for name, group in (
     ("incident", incident.app),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -16,6 +17,7 @@ from models.domain.errors import NotAllowed, Unauthenticated
 from service.store.keys import Key, Keys, Role
 
 ADMIN_KEY_FILE = "admin.key"
+_log = logging.getLogger(__name__)
 
 _scheme = HTTPBearer(
     scheme_name="api-key", bearerFormat="sut_…", auto_error=False, description="`Authorization: Bearer sut_…`"
@@ -116,4 +118,5 @@ def bootstrap(keys: Keys, state_dir: Path) -> Path | None:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(descriptor)
+    _log.info("made the first API key, an admin's: it is in %s", file)
     return file
