@@ -68,13 +68,19 @@ class WorkflowClient:
         """
         self._open().send(workflow, True, APPROVAL)
 
-    def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, *arguments: Any) -> None:
-        """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one."""
+    def enqueue(
+        self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any
+    ) -> None:
+        """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.
+
+        Within a partition they run by `place` (1, 2, …): the times that DBOS keeps are too coarse to tell an order.
+        """
         options: EnqueueOptions = {
             "queue_name": queue,
             "workflow_name": workflow,
             "workflow_id": identifier,
             "queue_partition_key": partition,
+            "priority": place,
         }
         self._open().enqueue(options, *arguments)
 

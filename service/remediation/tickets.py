@@ -54,7 +54,8 @@ class TicketOutbox:
         self._dbos.register_queue(_QUEUE, partition_concurrency=1, polling_interval_sec=_POLL_SECONDS)
 
     def _enqueue(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
-        self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, incident, kind, key, body)
+        place = self._incidents.next_ticket_update(incident)
+        self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, place, incident, kind, key, body)
 
     def _deliver(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
         from dbos import error as dbos_error

@@ -82,14 +82,14 @@ class Executions:
         if state is not None:
             query = query.where(executions.c.state == state)
         with self._database.read() as connection:
-            rows = connection.execute(query).tuples().all()
+            rows = connection.execute(query).all()
         return [(number, Execution.model_validate(document)) for number, document in rows]
 
     def counts(self) -> dict[str, int]:
         """How many executions are in each state."""
         query = select(executions.c.state, func.count()).group_by(executions.c.state)
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def transition(self, identifier: str, to: ExecutionState, step: StepRecord, **changes: Any) -> Execution:
         """Move to a state and record the step that did it, with changed fields. The state it is in already: no change.

@@ -40,7 +40,7 @@ class Incidents:
         """Store a new incident and give it its identifier."""
         inserted = connection.execute(
             insert(incidents).values(
-                status=draft.status, environment=draft.environment, severity=draft.severity, version=1,
+                status=draft.status, environment=draft.environment, severity=draft.severity, version=1, ticket_updates=0,
                 updated_at=draft.updated_at.isoformat(), document=_document(draft),
             )
         )  # fmt: skip
@@ -154,6 +154,17 @@ class Incidents:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
+    def next_ticket_update(self, identifier: str) -> int:
+        """The place of the next update of the incident's ticket: 1, 2, …"""
+        counted = (
+            update(incidents)
+            .where(incidents.c.number == incident_number(identifier))
+            .values(ticket_updates=incidents.c.ticket_updates + 1)
+            .returning(incidents.c.ticket_updates)
+        )
+        with self._database.write() as connection:
+            return int(connection.execute(counted).scalar_one())
+
     def get(self, identifier: str) -> Incident:
         """One incident with its timeline. Raises NotFound."""
         number = incident_number(identifier)
@@ -205,9 +216,9 @@ class Incidents:
 
     def counts(self) -> dict[str, int]:
         """How many incidents are in each status."""
-        query = select(incidents.c.status, func.count()).group_by(incidents.c.status)
+        query = select(incidents.c.status, func.count().label("number_of")).group_by(incidents.c.status)
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.status: row.number_of for row in connection.execute(query)}
 
 
 def _document(incident: Incident) -> dict[str, Any]:

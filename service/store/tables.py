@@ -37,6 +37,8 @@ incidents = Table(
     Column("updated_at", String(40), nullable=False),
     Column("ended_at", String(40)),
     Column("ticket", String(200)),
+    # Counts the updates of its ticket: their order.
+    Column("ticket_updates", Integer, nullable=False),
     Column("document", JSON, nullable=False),
     Index("incidents_status", "status"),
 )

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.String(length=40), nullable=False),
         sa.Column("ended_at", sa.String(length=40), nullable=True),
         sa.Column("ticket", sa.String(length=200), nullable=True),
+        sa.Column("ticket_updates", sa.Integer(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
