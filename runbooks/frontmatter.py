@@ -16,6 +16,9 @@ Path = tuple[str | int, ...]
 _MAX_NODES = 20_000
 """Nodes after aliases are expanded. Our largest runbook has about 150; a few nested aliases can make billions."""
 
+_MAX_LENGTH = 64_000
+"""Characters of YAML. Ours have up to 5,000; the parser is slow on what is deeply nested."""
+
 _FENCE = re.compile(r"\A\ufeff?---[ \t]*\r?\n")
 _CLOSE = re.compile(r"^(---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
@@ -86,6 +89,9 @@ def split(text: str) -> FrontMatter | None:
 
 
 def _compose(source: str) -> yaml.MappingNode:
+    if len(source) > _MAX_LENGTH:
+        message = f"the front matter is longer than {_MAX_LENGTH} characters"
+        raise FrontMatterError(Fault(1, message, "split the runbook, or move text below the front matter"))
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
