@@ -37,7 +37,8 @@ def evaluate(expression: str, reader: SampleReader, at: datetime) -> list[Sample
     """
     node = parse(expression)
     with np.errstate(all="ignore"):
-        value = _Evaluation(reader, round((at - _EPOCH) / _MILLISECOND)).value(node)
+        # Rounded as the store rounds the times of samples, so that one taken at `at` is seen at `at`.
+        value = _Evaluation(reader, round(at.timestamp() * 1000)).value(node)
     if isinstance(value, Windows):
         raise BadInput(
             "PromQL: a range of samples is no answer; put it into a function such as rate() or avg_over_time()"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -53,9 +52,7 @@ def full_match(pattern: str) -> Test:
             compiled = engine.compile(pattern, options)
     except (re.error, getattr(engine, "error", re.error)) as error:
         raise BadInput(f"PromQL: {pattern!r} is not a regular expression that can be used here: {error}") from error
-
-    # The same few values of a label come again for every series and every evaluation.
-    return lru_cache(maxsize=4096)(lambda text: compiled.fullmatch(text) is not None)
+    return lambda text: compiled.fullmatch(text) is not None
 
 
 def _re2() -> ModuleType | None:

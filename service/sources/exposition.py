@@ -34,8 +34,8 @@ def read_exposition(body: bytes, content_type: str) -> list[tuple[Labels, float]
             families = list(openmetrics_families(text))  # type: ignore[no-untyped-call]
         else:
             families = list(text_families(_COUNTER.sub(r"\1untyped", text.replace("\r\n", "\n"))))
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        # The parsers have no error of their own: what they stumble over shows in one of these.
+    except (ValueError, LookupError) as error:
+        # The parsers have no error of their own; text with a wrong character may also end in an index or a key.
         raise Malformed(" ".join(str(error).split())[:300] or type(error).__name__) from error
     return [
         ({"__name__": sample.name, **{name: value for name, value in sample.labels.items() if value}}, sample.value)

@@ -72,7 +72,7 @@ class PrometheusSource:
             response = self._client.post(self._url, data=form)
         except httpx.TimeoutException as error:
             raise Unavailable(f"Prometheus at {self._url} did not answer within {self._timeout:g} s") from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"Prometheus at {self._url} cannot be reached: {error}") from error
         return _samples(self._data(response), at)
 
@@ -132,15 +132,27 @@ def build(config: Mapping[str, Any], context: Context) -> PrometheusSource:
         raise BadInput(problems, where="source.config") from error
     headers = dict(settings.headers)
     if settings.bearer_token is not None:
-        headers["Authorization"] = f"Bearer {context.secret(settings.bearer_token)}"
+        headers["Authorization"] = f"Bearer {_secret(settings.bearer_token, context)}"
     auth = None
     if settings.username is not None and settings.password is not None:
-        auth = httpx.BasicAuth(settings.username, context.secret(settings.password))
-    client = httpx.Client(
-        headers=headers,
-        auth=auth,
-        timeout=settings.timeout.total_seconds(),
-        proxy=settings.proxy,
-        trust_env=False,
-    )
+        auth = httpx.BasicAuth(settings.username, _secret(settings.password, context))
+    try:
+        httpx.URL(settings.url)
+        client = httpx.Client(
+            headers=headers,
+            auth=auth,
+            timeout=settings.timeout.total_seconds(),
+            proxy=settings.proxy,
+            trust_env=False,
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BadInput(f"url, headers or proxy cannot be used: {error}", where="source.config") from error
     return PrometheusSource(settings, client)
+
+
+def _secret(reference: str, context: Context) -> str:
+    # Checked here, because the HTTP library's error for a bad header repeats it, secret and all.
+    value = context.secret(reference).strip()
+    if not value or not value.isprintable() or not value.isascii():
+        raise BadInput(f"the secret {reference} is empty or no line of ASCII text", where="source.config")
+    return value

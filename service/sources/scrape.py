@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from service.sources.exposition import ACCEPT, Malformed, read_exposition
 
 MAX_BYTES = 32 * 1024 * 1024
 """Largest body, after decompression. A target with 100,000 series exposes about 15 MB."""
+
+# https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 _log = logging.getLogger(__name__)
 
@@ -53,15 +57,14 @@ class Scraper:
         max_bytes: int = MAX_BYTES,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`timeout` is for one target from first byte to last. Raises BadInput where two targets have equal labels."""
+        """`timeout` is for one target, until its last byte; `stopwatch` tells seconds.
+
+        Raises BadInput where a label's name is wrong or two targets have equal labels.
+        """
         self._targets = tuple(targets)
         self._labels = [{name: value for name, value in target.labels.items() if value} for target in targets]
         for place, labels in enumerate(self._labels):
-            if labels in self._labels[:place]:
-                raise BadInput(
-                    f"the same labels as scrape.{self._labels.index(labels)}; add one that tells them apart",
-                    where=f"scrape.{place}.labels",
-                )
+            _check(labels, place, self._labels[:place])
         self._timeout = timeout.total_seconds()
         self._max_bytes = max_bytes
         self._stopwatch = stopwatch
@@ -168,6 +171,15 @@ class Scraper:
         elif error is None and self.last_error[target.url] is not None:
             _log.info("scrape of %s works again", target.url)
         self.last_error[target.url] = error
+
+
+def _check(labels: Labels, place: int, earlier: Sequence[Labels]) -> None:
+    where = f"scrape.{place}.labels"
+    for name in labels:
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            raise BadInput(f"{name!r} cannot name a label: letters, digits and _, no digit or two _ first", where=where)
+    if labels in earlier:
+        raise BadInput(f"the same as of scrape.{earlier.index(labels)}; add one that tells them apart", where=where)
 
 
 def join_labels(exposed: Labels, target: Labels) -> Labels:

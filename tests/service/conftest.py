@@ -85,4 +85,3 @@ def loopback() -> Iterator[Loopback]:
     server = Loopback()
     yield server
     server.close()
-

@@ -73,6 +73,13 @@ def test_nothing_later_than_the_time_asked_is_seen(store, ask):
     assert ask("sum_over_time(load[10m])") == {key(): 3.0}
 
 
+@pytest.mark.parametrize("microseconds", [400, 500, 600, 1500, 999_500])
+def test_a_sample_is_seen_at_its_own_time(store, microseconds):
+    at = NOW + timedelta(microseconds=microseconds)
+    store.append(Batch(at.timestamp(), ({"__name__": "load"},), np.array([1.0])))
+    assert len(evaluate("load", store, at)) == 1
+
+
 def test_a_range_leaves_out_its_oldest_instant(store, ask):
     put(store, "load", [(60, 1), (30, 1), (0, 1)])
     assert ask("count_over_time(load[1m])") == {key(): 2.0}

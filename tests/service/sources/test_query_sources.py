@@ -21,7 +21,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def context(samples=None):
-    secrets = {"env:TOKEN": "t0ken", "env:PASSWORD": "pa55"}
+    secrets = {"env:TOKEN": "t0ken\n", "env:PASSWORD": "pa55", "env:TWO": "a\nb", "env:EMPTY": ""}
     return Context(clock=lambda: AT, secret=secrets.__getitem__, samples=samples)
 
 
@@ -166,6 +166,10 @@ def test_it_is_healthy_where_it_answers(server):
         ({"url": "http://p", "timeout": "0s"}, "timeout: .*longer than 0s"),
         ({"url": "http://p", "timeout": "soon"}, "timeout: .*not a duration"),
         ({"url": "http://p", "token": "x"}, "token"),
+        ({"url": "http://p:port"}, "cannot be used"),
+        ({"url": "http://p", "proxy": "nonsense"}, "cannot be used"),
+        ({"url": "http://p", "bearer_token": "env:TWO"}, "env:TWO is empty or no line"),
+        ({"url": "http://p", "username": "x", "password": "env:EMPTY"}, "env:EMPTY is empty or no line"),
         ({"url": "http://p", "username": "x"}, "belong together"),
         ({"url": "http://p", "username": "x", "password": "env:PASSWORD", "bearer_token": "env:TOKEN"}, "not both"),
     ],

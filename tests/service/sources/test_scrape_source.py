@@ -159,17 +159,17 @@ def test_a_body_beyond_the_cap_is_not_read_on(exposing):
 def test_targets_are_fetched_at_once_and_one_that_hangs_does_not_hurt_others(loopback):
     def answer(request):
         text = b"load 1\n"
-        return loopback.Answer(200, text, TEXT, pause=1.0 if request.path == "/hung" else 0.03)
+        return loopback.Answer(200, text, TEXT, pause=1.0 if request.path == "/hung" else 0.05)
 
     loopback.answer = answer
-    targets = [ScrapeTarget(url=f"{loopback.url}/{path}", labels={"target": path}) for path in ("hung", *"abcdefgh")]
+    targets = [ScrapeTarget(url=f"{loopback.url}/{path}", labels={"target": path}) for path in ("hung", *"abcd")]
     began = time.monotonic()
     with Scraper(targets, timedelta(seconds=1)) as scraper:
         batch = scraper.scrape(AT)
     assert time.monotonic() - began < 1.8
     up = {labels["target"]: value for labels, value in zip(batch.series, batch.values, strict=True)
           if labels["__name__"] == "up"}  # fmt: skip
-    assert up == {"hung": 0.0, **dict.fromkeys("abcdefgh", 1.0)}
+    assert up == {"hung": 0.0, **dict.fromkeys("abcd", 1.0)}
 
 
 def test_a_target_comes_back_and_its_error_goes(exposing, loopback):
@@ -187,8 +187,21 @@ def test_a_target_comes_back_and_its_error_goes(exposing, loopback):
 
 def test_targets_with_equal_labels_are_refused():
     targets = [ScrapeTarget(url="http://a/"), ScrapeTarget(url="http://b/", labels={"zone": ""})]
-    with pytest.raises(BadInput, match=r"scrape\.1\.labels: the same labels as scrape\.0"):
+    with pytest.raises(BadInput, match=r"scrape\.1\.labels: the same as of scrape\.0"):
         Scraper(targets, timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("name", ["__name__", "a-b", "9a", ""])
+def test_target_labels_are_named_as_labels_are(name):
+    with pytest.raises(BadInput, match=r"scrape\.0\.labels: .* cannot name a label"):
+        Scraper([ScrapeTarget(url="http://a/", labels={name: "x"})], timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://nowhere.invalid:99999/", "http://\u2603..x/"])
+def test_a_url_that_cannot_be_used_is_down(url):
+    _, own, errors = scraped(ScrapeTarget(url=url))
+    assert own["up"] == 0
+    assert errors[url].startswith("cannot be reached")
 
 
 def test_no_targets_is_an_empty_batch():
