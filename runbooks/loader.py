@@ -168,7 +168,8 @@ def _plain(text: str, path: Path, kind: DocumentKind, front: FrontMatter | None)
 def _first_heading(body: str) -> str | None:
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt().parse(body)
+    # Blocks only: inline rules take quadratic time on some texts, and a heading's text is wanted as it is.
+    tokens = MarkdownIt().disable("inline").parse(body)
     return next((text.content for token, text in pairwise(tokens) if token.type == "heading_open"), None)
 
 
