@@ -94,6 +94,11 @@ def _serve() -> None:
     params.n_parallel = 1
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    # One thread that sleeps while it waits: llama.cpp's threads spin at their barriers, which on a busy machine with
+    # few cores makes two of them many times slower than one.
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads = 1
+        threads.poll = 0
     params.ui = False
     params.offline = True
     params.verbosity = 0

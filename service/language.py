@@ -28,7 +28,7 @@ MAX_REASON = 200
 NO_KEY = "not-needed"
 """Sent to a server of one's own that has no key: LiteLLM would else send it the provider's key from the environment."""
 
-_SECRET = re.compile(r"\b(?:sk|pk|gsk|key|[Bb]earer)[-_ ][\w.*-]{6,}")
+_SECRET = re.compile(r"\b(?:sk|pk|gsk|key)[-_][\w.*-]{6,}|\bBearer \S+")
 
 
 class LiteLLMModel:
@@ -51,12 +51,16 @@ class LiteLLMModel:
         self._max_tokens = max_tokens
 
     def complete(self, system: str, user: str, schema: Mapping[str, Any]) -> str:
-        """The model's text. Raises Unavailable, with the reason in one line, on any failure and after the timeout."""
+        """The model's text. Raises Unavailable, with the reason in one line, on any failure and after the timeout.
+
+        The first call of a process also imports LiteLLM: seconds that the timeout does not count.
+        """
+        chat = self.chat(schema)
         answers: SimpleQueue[str | Exception] = SimpleQueue()
         # A thread, because a client's own timeout counts from byte to byte: a server that drips never reaches it.
         # A daemon, so that a call that is given up cannot hold the process.
         threading.Thread(
-            target=self._ask, args=(system, user, schema, answers), name="language-model", daemon=True
+            target=self._ask, args=(chat, system, user, answers), name="language-model", daemon=True
         ).start()
         try:
             answer = answers.get(timeout=self._timeout.total_seconds())
@@ -73,7 +77,7 @@ class LiteLLMModel:
         from langchain_litellm import ChatLiteLLM
 
         options: dict[str, Any] = {
-            "max_retries": 1,
+            "max_retries": 0,
             "drop_params": True,
             **_response_format(litellm, self.name, schema),
         }
@@ -84,18 +88,25 @@ class LiteLLMModel:
             request_timeout=self._timeout.total_seconds(),
             temperature=0.0,
             max_tokens=self._max_tokens,
-            max_retries=1,  # attempts of LangChain's own loop, which waits 4 s between two: LiteLLM's retry is quicker
+            # Attempts, not retries. Neither this loop nor LiteLLM's tells a lost connection from a timeout, after which
+            # a second request would run on, unread and paid for: hence the retry in `_ask`.
+            max_retries=1,
             model_kwargs=options,
         )
 
-    def _ask(self, system: str, user: str, schema: Mapping[str, Any], answers: SimpleQueue[str | Exception]) -> None:
+    @staticmethod
+    def _ask(chat: BaseChatModel, system: str, user: str, answers: SimpleQueue[str | Exception]) -> None:
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        try:
-            reply = self.chat(schema).invoke([SystemMessage(system), HumanMessage(user)])
-            answers.put(reply.text)
-        except Exception as error:  # noqa: BLE001  (crosses to the caller's thread, which raises Unavailable)
-            answers.put(error)
+        for attempt in (1, 2):
+            try:
+                reply = chat.invoke([SystemMessage(system), HumanMessage(user)])
+                answers.put(reply.text)
+            except Exception as error:  # noqa: BLE001  (crosses to the caller's thread, which raises Unavailable)
+                if attempt == 1 and _connection_failed(error):
+                    continue
+                answers.put(error)
+            return
 
     def _reason(self, error: Exception) -> str:
         """The error in one line, without the key in whole or in the part that providers repeat."""
@@ -106,6 +117,18 @@ class LiteLLMModel:
             words = words.replace(self._api_key, "…")
         words = f"{kind}: {_SECRET.sub('…', words)}"
         return words if len(words) <= MAX_REASON else words[: MAX_REASON - 1] + "…"
+
+
+def _connection_failed(error: BaseException) -> bool:
+    """Whether the server was not reached or hung up: asking again at once costs nothing and often helps."""
+    import httpx
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.NetworkError | httpx.RemoteProtocolError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def language_model(settings: Settings) -> LiteLLMModel | None:
