@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -29,14 +27,8 @@ class Clock:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/new/samples.db"
-    server = request.getfixturevalue("postgres_url")
-    name = f"samples_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+def url(request, tmp_path, new_postgres_database):
+    return f"sqlite:///{tmp_path}/new/samples.db" if request.param == "sqlite" else new_postgres_database()
 
 
 @pytest.fixture
