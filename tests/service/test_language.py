@@ -15,9 +15,11 @@ import pytest
 from evals.local_model import MODEL, serve_local_model, weights
 from models.domain.errors import BadInput, Unavailable
 from models.domain.incident import Incident
+from models.domain.recommendation import Recommendation
 from models.domain.runbook import Passage, ScoredPassage
 from models.language.answer import answer_schema
 from models.language.assist import assist
+from service.chains import recommendation_chain
 from service.language import LiteLLMModel, language_model, load_litellm
 from service.settings import load_settings
 
@@ -203,3 +205,15 @@ def test_the_local_server_ends_with_its_block(local_model):  # the fixture skips
         assert httpx.get(f"{base_url}/models", timeout=30).status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{base_url}/models", timeout=30)
+
+
+def test_the_recommendation_is_a_runnable_of_langchain():
+    empty = Recommendation(id="REC-1", incident=INCIDENT.id, created_at=AT)
+
+    class Pipeline:
+        def recommend(self, incident: Incident) -> Recommendation:
+            return empty.model_copy(update={"incident": incident.id})
+
+    chain = recommendation_chain(Pipeline()) | (lambda found: found.incident)
+    assert chain.invoke(INCIDENT) == "INC-1"
+    assert chain.batch([INCIDENT, INCIDENT]) == ["INC-1", "INC-1"]
