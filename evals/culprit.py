@@ -58,9 +58,11 @@ def run_culprit(petshop: Path) -> dict[str, Any]:
             notes.append(f"{scenario.name} has no normal period: that of {normal_of} stands in")
         normal = read_metrics(petshop / normal_of / "noissue" / "metrics.csv")
         calls = read_graph(scenario / "graph.csv")
-        folders = sorted(target.parent for target in scenario.glob("*/*/target.json"))
+        folders = sorted(
+            folder for part in ("train", "test") for folder in scenario.glob(f"{part}/*") if folder.is_dir()
+        )
         if not folders:
-            raise BadInput("it holds no issue (train/*/target.json, test/*/target.json)", where=str(scenario))
+            raise BadInput("it holds no issue (train/<issue>, test/<issue>)", where=str(scenario))
         rows += [_row(_read_issue(folder, petshop, normal, calls)) for folder in folders]
     return {
         "n": len(rows),

@@ -8,9 +8,6 @@ Meanwhile its series learns nothing, until the departure has lasted so long that
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,13 +24,13 @@ from models.detection.fdr import BatchControl
 from models.detection.forecast import CLIP, adopt, forecast, learn
 from models.detection.layout import Layout, family_key, lay_out
 from models.detection.meaning import Kind
+from models.detection.saved import pack, unpack
 from models.detection.state import FIELDS, Rows, SeriesTable, Slots
 from models.domain.base import Labels
 from models.domain.signal import Anomaly
 
 Floats = NDArray[np.float64]
 
-VERSION = 1
 ALLOWANCE = 1.0
 """What the CUSUM forgives each tick, in scales: tuned to shifts of twice that (Page's rule)."""
 TICK_AT_MOST = 8.0
@@ -223,7 +220,6 @@ class LockstepDetector:
     def dump(self) -> bytes:
         """The whole state as an npz file."""
         meta = {
-            "version": VERSION,
             "labels": self.table.labels,
             "families": self._families,
             "present": sorted(self._present),
@@ -232,28 +228,12 @@ class LockstepDetector:
             "reference": [self.reference.count, self.reference.threshold, self.reference.tail],
             "control": self.control.tick,
         }
-        out = io.BytesIO()
-        header = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {"meta": header, "ring": self.reference.ring, "levels": self.control.ticks}
-        arrays |= {name: self.table[name][: len(self.table)] for name in FIELDS}
-        np.savez(out, **arrays)
-        return out.getvalue()
+        columns = {name: self.table[name][: len(self.table)] for name in FIELDS}
+        return pack(meta, {"ring": self.reference.ring, "levels": self.control.ticks, **columns})
 
     def restore(self, state: bytes) -> None:
         """Continue from a dumped state. Raises ValueError where it is of another version or no state at all."""
-        if not zipfile.is_zipfile(io.BytesIO(state)):
-            raise ValueError("not a detector's state")
-        try:
-            with np.load(io.BytesIO(state), allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
-            meta = json.loads(arrays["meta"].tobytes())
-            if meta["version"] != VERSION:
-                raise ValueError(f"the detector's state has version {meta['version']}, not {VERSION}")
-            self._continue(meta, arrays)
-        except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
-            raise ValueError(f"not a detector's state: {error}") from error
-
-    def _continue(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        meta, arrays = unpack(state)
         table = SeriesTable()
         for labels in meta["labels"]:
             table.add(labels)
