@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from models.domain.execution import ExecutionState, StepRecord
+
+
+def test_incidents_as_a_table_and_as_json(suture, installation):
+    table = suture("incident", "list", "--data", str(installation)).stdout.splitlines()
+    assert table[0].split() == ["ID", "STATUS", "SEVERITY", "ENVIRONMENT", "SERVICES", "STARTED", "TITLE"]
+    assert table[1].startswith("INC-1  open")
+    assert "\x1b" not in table[1]
+    listed = json.loads(suture("incident", "list", "--json", "--data", str(installation)).stdout)
+    assert [each["id"] for each in listed] == ["INC-1"]
+    assert (
+        json.loads(suture("incident", "list", "--status", "closed", "--json", "--data", str(installation)).stdout) == []
+    )
+    wrong = suture("incident", "list", "--status", "shut", "--data", str(installation))
+    assert wrong.exit_code == 2
+    assert "closed" in wrong.stderr
+    shown = json.loads(suture("incident", "show", "INC-1", "--json", "--data", str(installation)).stdout)
+    assert shown["timeline"][0]["kind"] == "opened"
+
+
+def test_approving_by_incident_is_recorded_with_the_user(suture, installation, stored, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
+    done = suture("approve", "INC-1", "--comment", "go", "--data", str(installation))
+    assert done.exit_code == 0, done.stderr
+    assert "EXE-1" in done.stdout
+    with stored() as state:
+        approval = state.executions.approvals("EXE-1")[0]
+    assert (approval.by, approval.approved, approval.comment) == ("cli:ada", True, "go")
+    again = suture("reject", "EXE-1", "--data", str(installation))
+    assert again.exit_code == 1
+    assert "already decided" in again.stderr
+    shown = suture("execution", "show", "EXE-1", "--data", str(installation)).stdout
+    assert "approved by cli:ada go" in shown
+
+
+def test_rejecting_by_execution(suture, installation, stored):
+    assert suture("reject", "EXE-1", "--data", str(installation)).exit_code == 0
+    with stored() as state:
+        assert [word.approved for word in state.executions.approvals("EXE-1")] == [False]
+
+
+def test_an_incident_without_a_waiting_execution_cannot_be_approved(suture, installation, stored):
+    with stored() as state:
+        step = StepRecord(name="start", state="done", at=state.executions.get("EXE-1").created_at)
+        state.executions.transition("EXE-1", ExecutionState.CANCELLED, step)
+    done = suture("approve", "INC-1", "--data", str(installation))
+    assert done.exit_code == 1
+    assert "no execution waits" in done.stderr
+    assert suture("approve", "INC-7", "--data", str(installation)).exit_code == 1
+    assert suture("approve", "EXE-7", "--data", str(installation)).exit_code == 1
+
+
+def test_executions(suture, installation):
+    listed = json.loads(suture("execution", "list", "--state", "pending", "--json", "--data", str(installation)).stdout)
+    assert [each["id"] for each in listed] == ["EXE-1"]
+    assert "process:shop" in suture("execution", "list", "--data", str(installation)).stdout
+
+
+def test_the_kill_switch(suture, installation):
+    data = ("--data", str(installation))
+    assert json.loads(suture("kill-switch", "status", "--json", *data).stdout) == {"on": False}
+    assert suture("kill-switch", "on", *data).stdout == "the kill switch is on\n"
+    assert suture("kill-switch", "status", *data).stdout == "the kill switch is on\n"
+    assert suture("kill-switch", "off", *data).exit_code == 0
+    events = [each["event"] for each in json.loads(suture("audit", "list", "--json", *data).stdout)]
+    assert events[-2:] == ["kill-switch.on", "kill-switch.off"]
+
+
+def test_an_edited_audit_log_is_found(suture, installation, stored):
+    data = ("--data", str(installation))
+    assert suture("audit", "verify", *data).exit_code == 0
+    with stored() as state, state.database.write() as connection:
+        connection.exec_driver_sql("UPDATE audit SET actor = 'somebody' WHERE number = 1")
+    broken = suture("audit", "verify", *data)
+    assert broken.exit_code == 1
+    assert "entry 1 was edited" in broken.stdout
+    assert json.loads(suture("audit", "verify", "--json", *data).stdout)["intact"] is False
+
+
+def test_keys(suture, folder, stored):
+    data = ("--data", str(folder))
+    made = suture("key", "create", "alertmanager", "--role", "sender", *data)
+    assert made.exit_code == 0
+    with stored() as state:
+        key = state.keys.authenticate(made.stdout.strip())
+    assert (key.name, key.role) == ("alertmanager", "sender")
+    assert made.stdout.strip() not in suture("key", "list", *data).stdout
+    assert suture("key", "revoke", key.id, *data).exit_code == 0
+    assert suture("key", "revoke", key.id, *data).exit_code == 1
+
+
+@pytest.mark.parametrize("arguments", [("x", "--role", "king"), ("",), ("a\x07b",)])
+def test_keys_that_cannot_be(suture, folder, arguments):
+    assert suture("key", "create", *arguments, "--data", str(folder)).exit_code == 2
