@@ -29,7 +29,7 @@ class Config(BaseModel):
     batch: int = Field(default=64, ge=1, le=2048)
     """Texts a request."""
     timeout: Duration = parse_duration("30s")
-    retries: int = Field(default=2, ge=0, le=10)
+    """Of one request; the client of the provider repeats a failed one twice."""
 
 
 class Secrets(Protocol):
@@ -81,7 +81,6 @@ class LiteLLMEmbedder:
                 api_base=config.base_url,
                 api_key=self._key,
                 timeout=config.timeout.total_seconds(),
-                max_retries=config.retries,
                 encoding_format="float",
                 **options,
             )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,16 +40,6 @@ def hashing() -> HashingEmbedder:
 @pytest.fixture(scope="session")
 def minilm() -> MiniLM:
     return build({})
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """The labelled data, where they are."""
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("SUTURE_DATA", root / "../shared/data"))
-    if not folder.is_dir():
-        pytest.skip(f"no labelled data in {folder}: set SUTURE_DATA")
-    return folder
 
 
 MakeDocument = Callable[..., Document]

@@ -65,7 +65,7 @@ class Context:
 
 
 def embedder(served: Served, **config):
-    return build({"model": "openai/m", "base_url": served.url, "api_key": "env:KEY", "retries": 0, **config}, Context())
+    return build({"model": "openai/m", "base_url": served.url, "api_key": "env:KEY", **config}, Context())
 
 
 def test_texts_go_in_batches_and_vectors_come_back_in_order_with_length_one(served):
@@ -87,7 +87,6 @@ def test_an_endpoint_that_fails_is_unavailable(served):
     served.status = 500
     with pytest.raises(Unavailable, match=r"the embedding model openai/m does not answer: .*no capacity"):
         embedder(served).embed(["a"])
-    assert len(served.requests) == 1
     served.status, served.short = 200, 1
     with pytest.raises(Unavailable, match=r"answer of shape \(1, 3\) for 2 texts"):
         embedder(served).embed(["a", "b"])
