@@ -96,7 +96,7 @@ BAD_STATEMENTS = {
     "invented quote": statement(quote="Delete the write-ahead log and start again."),
     "one letter off": statement(quote=QUOTE.replace("accepts", "accept")),
     "other case": statement(quote=QUOTE.upper()),
-    "too short a quote": statement(quote="the database"),
+    "too short a quote": statement(text="The database refuses.", quote="the database"),
     "unknown passage": statement(passage="p7"),
     "no quote": {"text": TEXT, "passage": "p1"},
     "empty quote": statement(quote="   "),
