@@ -15,6 +15,8 @@ from service.sources.scrape import Scraper
 
 _log = logging.getLogger(__name__)
 
+# Prometheus' own default.
+_SCRAPE_TIMEOUT = timedelta(seconds=10)
 _SAVE_EVERY = timedelta(seconds=30)
 _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
@@ -24,7 +26,15 @@ _START_EVERY = timedelta(milliseconds=500)
 class Loop:
     """Calls a function at an interval in a thread of its own, until it is stopped; an error is logged, not the end."""
 
-    def __init__(self, name: str, interval: timedelta, function: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        name: str,
+        interval: timedelta,
+        function: Callable[[], object],
+        finish: Callable[[], object] | None = None,
+    ) -> None:
+        """`finish` is called once, after the last call."""
+        self._finish = finish
         self._interval = interval.total_seconds()
         self._function = function
         self._stopping = threading.Event()
@@ -39,6 +49,8 @@ class Loop:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._finish is not None:
+            self._finish()
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -58,13 +70,19 @@ def detector_loops(parts: Parts) -> list[Loop]:
     """Scrape and score, keep the detector's state, forget old samples, resolve what went quiet."""
     interval = parts.settings.scrape_interval
     loops = [
-        Loop("save-detector", _SAVE_EVERY, parts.intake.save_detector),
+        Loop("save-detector", # Prometheus' own default.
+_SCRAPE_TIMEOUT = timedelta(seconds=10)
+_SAVE_EVERY, parts.intake.save_detector),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
     ]
     if parts.settings.scrape:
-        scraper = Scraper(parts.settings.scrape, timeout=interval)
-        loops.append(Loop("scrape", interval, lambda: parts.intake.telemetry([scraper.scrape(parts.clock())])))
+        scraper = Scraper(parts.settings.scrape, timeout=min(interval, _SCRAPE_TIMEOUT))
+
+        def scrape() -> None:
+            parts.intake.telemetry([scraper.scrape(parts.clock())])
+
+        loops.append(Loop("scrape", interval, scrape, finish=scraper.close))
     return loops
 
 

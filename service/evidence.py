@@ -66,7 +66,8 @@ class EvidenceGatherer:
         binding = bind(self._corpus.runbooks(), incident, self._catalogue)
         query = query_of(incident)
         passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
-        past = self._index.search(query, _SIMILAR, kind="postmortem", exclude=[incident.id.lower()])
+        past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=[incident.id.lower()])
+        wanted = words_of(incident_text(incident))
         looking = _Looking(self._source, self._clock)
         triggered = {match.runbook for match in binding.matched}
         candidates = tuple(
@@ -78,7 +79,7 @@ class EvidenceGatherer:
             candidates=candidates,
             passages=passages,
             documents=documents,
-            similar=cite_best(past, words_of(incident_text(incident)), documents, _SIMILAR),
+            similar=tuple(cited for one in past for cited in cite_best(one.passages, wanted, documents, 1)),
             gaps=(*binding.gaps, *looking.gaps),
         )
 

@@ -115,11 +115,24 @@ def test_a_cancelled_execution_never_runs(start, make_runbook):
     assert suture.ledger() == []
 
 
-def test_a_false_precondition_is_a_refusal_not_an_act(start, make_runbook):
+def test_what_needs_no_mending_is_not_recommended(start, make_runbook):
     make_runbook(precondition='{query: "healthy", is: "== 0"}')
     suture = start()
     suture.measure(1)
     incident = suture.ended(suture.alert(), "escalated")
+    assert suture.executions(incident.id) == []
+    assert "its preconditions do not hold" in suture.parts.recommendations.latest(incident.id).abstained.reason
+
+
+def test_a_precondition_that_became_false_meanwhile_stops_an_approved_act(start, make_runbook):
+    make_runbook(precondition='{query: "healthy", is: "== 0"}')
+    suture = start(mode="approve")
+    suture.measure(0)
+    incident = suture.ended(suture.alert(), "awaiting_approval")
+    suture.measure(1)
+    [execution] = suture.executions(incident.id)
+    suture.parts.approvals.give(execution.id, approved=True, by="ann", role=Role.APPROVER)
+    suture.ended(incident.id, "escalated")
     assert suture.ledger() == []
     [execution] = suture.executions(incident.id)
     assert execution.state is E.FAILED
@@ -127,9 +140,12 @@ def test_a_false_precondition_is_a_refusal_not_an_act(start, make_runbook):
 
 
 def test_a_precondition_that_cannot_be_measured_is_not_taken_for_true(start, make_runbook):
-    make_runbook(precondition='{query: "never_seen", is: "== 0"}')
-    suture = start()
-    suture.ended(suture.alert(), "escalated")
+    make_runbook(precondition='{query: "label_join(never_supported)", is: "== 0"}')
+    suture = start(mode="approve")
+    incident = suture.ended(suture.alert(), "awaiting_approval")
+    [execution] = suture.executions(incident.id)
+    suture.parts.approvals.give(execution.id, approved=True, by="ann", role=Role.APPROVER)
+    suture.ended(incident.id, "escalated")
     assert suture.ledger() == []
 
 
