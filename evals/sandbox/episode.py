@@ -94,7 +94,7 @@ class Follower:
     def _await_incident(self) -> Incident:
         incident = self._poll(self._find_incident, DETECT_SECONDS)
         if incident is None:
-            raise EpisodeFailed(f"nothing was detected within {DETECT_SECONDS:.0f} s of: {self._fault.title}")
+            raise EpisodeFailed(f"nothing was detected within {DETECT_SECONDS:.0f} s")
         self.episode.incident = incident.id
         entries = [entry.at for entry in incident.timeline if entry.at >= self._start]
         seen_at = min([*entries, *(at for at in (incident.detected_at,) if at >= self._start)], default=utc_now())
@@ -146,8 +146,9 @@ class Follower:
             return
         if made.created_at < self._start:
             return
-        self.episode.similar = [citation.document for citation in made.similar]
-        similar = [f"similar before: {citation.document}: “{citation.quote}”" for citation in made.similar]
+        best_of = {citation.document: citation for citation in reversed(made.similar)}
+        self.episode.similar = list(dict.fromkeys(citation.document for citation in made.similar))
+        similar = [f"similar before: {one}: “{best_of[one].quote}”" for one in self.episode.similar]
         if made.abstained is not None or not made.candidates:
             reason = made.abstained.reason if made.abstained else "no runbook offers an action"
             self._reach("found", made.created_at, f"no recommendation: {reason}", similar)

@@ -127,14 +127,11 @@ def _table(episodes: Iterable[Episode]) -> Table:
 
     # Narrow enough for 80 columns.
     table = Table(title="Seconds from the injection of the fault", title_justify="left", box=box.SIMPLE)
-    for column in ("fault", "incident"):
-        table.add_column(column)
-    for column in _TIMES:
-        table.add_column(f"to {column}", justify="right")
-    table.add_column("result")
+    for column in ("fault", "incident", *_TIMES, "result"):
+        table.add_column(column, justify="right" if column in _TIMES else "left", no_wrap=True)
     for one in episodes:
         times = [f"{one.seconds[stage]:.1f}" if stage in one.seconds else "-" for stage in _TIMES.values()]
-        result = "[red]not resolved" if one.failure else "[green]resolved"
+        result = "[red]failed" if one.failure else "[green]resolved"
         table.add_row(one.fault, one.incident or "-", *times, result)
     return table
 
