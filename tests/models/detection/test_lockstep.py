@@ -115,13 +115,17 @@ def test_lasting_level_becomes_normal_and_a_state_does_not():
 
 
 def test_restart_forgets_nothing(fleet):
-    simulated, one, other = fleet(8, 7), build({}), build({})
+    simulated, one, other = fleet(60, 7), build({}), build({})
+    born = {"__name__": "requests_total", "instance": "2", "code": "500"}
     series = simulated.index("level", 2)
     for tick in range(200):
         batch = simulated.next()
         if tick >= 120:
             batch.values[series] *= 1.5
-        if tick % 37 == 36 or tick == 121:
+        if tick >= 150:  # a counter that is born right after a restart
+            values = np.append(batch.values, 30.0 * (tick - 149))
+            batch = Batch(batch.at, (*batch.series, born), values)
+        if tick % 37 == 36 or tick in (121, 150):
             fresh = build({})
             fresh.restore(other.dump())
             other = fresh
