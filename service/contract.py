@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from models.domain.base import Frozen, Labels, Severity, Time
 from models.domain.errors import BadInput
@@ -22,6 +22,15 @@ UNSTORED = "INC-0"
 
 _CLOCK_SKEW = timedelta(minutes=5)
 
+
+def _plausible(moment: datetime) -> datetime:
+    # Times at the ends of the calendar overflow in the arithmetic of windows and zones.
+    if not 1970 <= moment.year < 2200:
+        raise ValueError("the year is not between 1970 and 2199")
+    return moment
+
+
+Instant = Annotated[Time, AfterValidator(_plausible)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 LabelMap = Annotated[
     dict[Word, Annotated[str, Field(max_length=4096)]], Field(max_length=64, examples=[{"service": "shop"}])
@@ -45,7 +54,7 @@ class SignalInput(_Labelled):
 
     kind: SignalKind
     name: str = Field(min_length=1, max_length=500, examples=["PostgresDown"])
-    at: Time | None = None
+    at: Instant | None = None
     """When it began; without it, when it arrived."""
     status: Literal["firing", "resolved"] = "firing"
     metric: Word | None = None
@@ -75,7 +84,7 @@ class IncidentFile(_Labelled):
     """Without it, the label `environment` of the incident or of a signal; else `default`."""
     services: tuple[Word, ...] = Field(default=(), max_length=200)
     """Without it, the services that the labels name."""
-    started_at: Time | None = None
+    started_at: Instant | None = None
     signals: tuple[SignalInput, ...] = Field(default=(), max_length=1000)
 
     def to_incident(self, now: datetime) -> Incident:

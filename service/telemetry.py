@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
+_log = logging.getLogger(__name__)
+
 _NOISY = ("httpx", "httpcore", "chromadb", "alembic", "dbos", "uvicorn.access", "LiteLLM", "openai", "urllib3")
 """Libraries that tell at `info` what only their own developers need."""
 
@@ -132,7 +134,11 @@ class _Readings:
         with self._lock:
             readings = list(self._all)
         for kind, name, text, reading, label in readings:
-            value = reading()
+            try:
+                value = reading()
+            except Exception:  # noqa: BLE001  (the other metrics are wanted most when a part fails)
+                _log.warning("the metric %s cannot be read", name, exc_info=True)
+                continue
             family = families[kind](name, text, labels=[label] if label else None)
             for key, number in value.items() if isinstance(value, Mapping) else [("", value)]:
                 family.add_metric([key] if label else [], number)

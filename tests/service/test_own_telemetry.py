@@ -65,6 +65,19 @@ def test_metrics_are_read_when_they_are_scraped():
     assert 'suture_http_request_duration_seconds_count{method="GET",route="/v1/incidents/{id}"} 1.0' in text
 
 
+def test_a_metric_that_cannot_be_read_hides_no_other(caplog):
+    def fail():
+        raise RuntimeError("the database is gone")
+
+    metrics = Metrics()
+    metrics.read("gauge", "suture_incidents", "By status.", fail, "status")
+    metrics.read("gauge", "suture_series", "Series.", lambda: 3)
+    text = metrics.exposition()[0].decode()
+    assert "suture_series 3.0" in text
+    assert "suture_incidents{" not in text
+    assert "suture_incidents cannot be read" in caplog.text
+
+
 def test_two_installations_in_one_process_do_not_mix():
     one, other = Metrics(), Metrics()
     one.request("/x", "GET", 200, 0.1)

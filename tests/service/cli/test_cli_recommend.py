@@ -75,6 +75,7 @@ def test_a_covered_incident_and_one_that_is_not(suture, books, tmp_path, monkeyp
         ('{"title": "x", "signals": [{"kind": "alert"}]}', "$.signals[0].name"),
         ('{"title": "x", "servces": []}', "$.servces"),
         ('{"title": "x", "started_at": "yesterday"}', "$.started_at"),
+        ('{"title": "x", "started_at": "0001-01-01T00:00:00+14:00"}', "$.started_at"),
         ('{"title": "x", "signals": [{"kind": "alert", "name": "y", "value": NaN}]}', "$.signals[0].value"),
         ("[]", "$:"),
         ("", "incident.json:1"),
