@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from service.guard.approvals import Approvals, signing_key
 from service.guard.guard import Guard
 from service.guard.policy import load_policies
 from service.intake import Intake
+from service.language import language_model
 from service.parts import Parts
 from service.pipeline import Pipeline
-from service.ports import Context, Detector, LanguageModel
+from service.ports import Context, Detector
 from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
 from service.remediation.acting import Actor
 from service.remediation.durable import WorkflowClient, create_dbos
@@ -70,7 +72,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         evidence=EvidenceGatherer(corpus, index, catalogue, clock, source, executions),
         source=source,
         detector=_detector(settings, context),
-        model=_language_model(settings),
+        model=language_model(settings),
         guard=guard,
         actor=Actor(executors, executions, clock),
     )
@@ -113,14 +115,12 @@ def create_app(parts: Parts, role: str = "all") -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loops = start_role(parts, role)
+        # In a thread: all of it blocks, and DBOS refuses to be launched beside a running event loop.
+        loops = await asyncio.to_thread(start_role, parts, role)
         try:
             yield
         finally:
-            for loop in loops:
-                loop.stop()
-            parts.intake.save_detector()
-            parts.close()
+            await asyncio.to_thread(stop_role, parts, loops)
 
     app.router.lifespan_context = lifespan
     return app
@@ -159,6 +159,14 @@ def start_role(parts: Parts, role: str) -> list[Loop]:
     return loops
 
 
+def stop_role(parts: Parts, loops: Sequence[Loop]) -> None:
+    """End what a role does; what is unfinished continues at the next start."""
+    for loop in loops:
+        loop.stop()
+    parts.intake.save_detector()
+    parts.close()
+
+
 def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
     """A pipeline that only recommends: no database, no telemetry, no executor; for `suture recommend`."""
     context = Context(clock=clock, secret=resolve_secret)
@@ -172,7 +180,7 @@ def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
         corpus=corpus,
         evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock),
         source=None,
-        model=_language_model(settings),
+        model=language_model(settings),
     )
 
 
@@ -194,12 +202,3 @@ def _detector(settings: Settings, context: Context) -> Detector | None:
         return None
     detector: Detector = build(DETECTORS, settings.detector, context)
     return detector
-
-
-def _language_model(settings: Settings) -> LanguageModel | None:
-    if settings.model is None:
-        return None
-    from service.language import LiteLLMModel
-
-    key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
-    return LiteLLMModel(settings.model, base_url=settings.model_base_url, api_key=key, timeout=settings.model_timeout)

@@ -70,9 +70,7 @@ def detector_loops(parts: Parts) -> list[Loop]:
     """Scrape and score, keep the detector's state, forget old samples, resolve what went quiet."""
     interval = parts.settings.scrape_interval
     loops = [
-        Loop("save-detector", # Prometheus' own default.
-_SCRAPE_TIMEOUT = timedelta(seconds=10)
-_SAVE_EVERY, parts.intake.save_detector),
+        Loop("save-detector", _SAVE_EVERY, parts.intake.save_detector),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
     ]

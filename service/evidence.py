@@ -10,7 +10,7 @@ from datetime import timedelta
 from models.domain.base import Clock
 from models.domain.execution import CheckResult
 from models.domain.incident import Incident
-from models.domain.recommendation import Candidate, Citation
+from models.domain.recommendation import Candidate, Citation, Dropped
 from models.domain.runbook import Check, Document, ScoredPassage
 from models.ranking.citations import cite_best, incident_text, words_of
 from models.ranking.evidence import CandidateEvidence, DiagnosisAnswer
@@ -22,8 +22,10 @@ from service.corpus import CorpusKeeper
 from service.ports import Source
 from service.store.executions import Executions
 
-_PASSAGES = 20
+# As many as the ranker's weights were fitted with.
+_PASSAGES = 10
 _SIMILAR = 3
+_NEAR = 3
 # Looking must not delay help: checks beyond this are left out and reported as gaps.
 _BUDGET = timedelta(seconds=3)
 
@@ -36,6 +38,8 @@ class Evidence:
     candidates: tuple[CandidateEvidence, ...]
     passages: tuple[ScoredPassage, ...]
     documents: Mapping[str, Document]
+    dropped: tuple[Dropped, ...]
+    """Actions that could not be offered, of runbooks that a trigger matched or whose passages come first."""
     similar: tuple[Citation, ...]
     gaps: tuple[str, ...]
 
@@ -70,6 +74,7 @@ class EvidenceGatherer:
         wanted = words_of(incident_text(incident))
         looking = _Looking(self._source, self._clock)
         triggered = {match.runbook for match in binding.matched}
+        near = triggered | {found.passage.document for found in passages[:_NEAR]}
         candidates = tuple(
             self._evidence(candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered)
             for candidate in binding.candidates
@@ -80,6 +85,7 @@ class EvidenceGatherer:
             passages=passages,
             documents=documents,
             similar=tuple(cited for one in past for cited in cite_best(one.passages, wanted, documents, 1)),
+            dropped=tuple(one for one in binding.dropped if one.runbook in near),
             gaps=(*binding.gaps, *looking.gaps),
         )
 

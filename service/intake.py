@@ -124,10 +124,11 @@ class Intake:
             found = self._pipeline.correlate(signals, active, recent, memory)
             assessed = partial(self._pipeline.assess, failing_share=share)
             changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
-            changed += [self._incidents.save(connection, assessed(incident)) for incident in found.updated]
+            for incident in (*found.updated, *found.reopened):
+                changed.append(self._incidents.save(connection, assessed(incident)))
+                for entry in incident.timeline:
+                    self._incidents.note(connection, incident.id, entry.kind, entry.text, entry.data)
             for incident in found.reopened:
-                again = assessed(incident).model_copy(update={"episode": incident.episode + 1})
-                changed.append(self._incidents.save(connection, again))
                 reason = "its signals came back shortly after it ended"
                 self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
             if found.memory != memory:

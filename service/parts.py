@@ -62,4 +62,5 @@ class Parts:
         """Let go of files and connections; a workflow in progress continues at the next start."""
         self.remediation.stop()
         self.samples.close()
+        self.index.close()
         self.database.close()

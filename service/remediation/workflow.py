@@ -113,10 +113,10 @@ class Remediation:
 
     def _await_approval(self, execution: str) -> str:
         while True:
-            word: str = self._step("look-for-approval", self._steps.approval, execution)
-            if word != "waiting":
-                return word
-            self._dbos.recv(APPROVAL, timeout_seconds=_LOOK_AGAIN_SECONDS)
+            found = self._step("look-for-approval", self._steps.approval, execution)
+            if found["word"] != "waiting":
+                return str(found["word"])
+            self._dbos.recv(APPROVAL, timeout_seconds=min(_LOOK_AGAIN_SECONDS, found["seconds_left"]))
 
     def _start(self, execution: str, name: str) -> str | None:
         """None once it may act; else why it may not."""

@@ -40,8 +40,8 @@ class Incidents:
         """Store a new incident and give it its identifier."""
         inserted = connection.execute(
             insert(incidents).values(
-                status=draft.status, environment=draft.environment, severity=draft.severity, version=1, ticket_updates=0,
-                updated_at=draft.updated_at.isoformat(), document=_document(draft),
+                status=draft.status, environment=draft.environment, severity=draft.severity, version=1,
+                ticket_updates=0, updated_at=draft.updated_at.isoformat(), document=_document(draft),
             )
         )  # fmt: skip
         number = int(inserted.inserted_primary_key[0])  # type: ignore[index]

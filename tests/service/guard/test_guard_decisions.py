@@ -168,7 +168,7 @@ class TestApprovals:
         give("ann")
         later = parts.clock() + timedelta(hours=2)
         self.now = lambda: later
-        assert self.approvals.standing(execution).expired
+        assert self.approvals.standing(execution).expires_in < timedelta(0)
         assert not self.approvals.standing(execution).enough(1)
         with pytest.raises(Conflict, match="the time to decide"):
             give("bob")

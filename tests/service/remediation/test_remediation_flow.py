@@ -121,7 +121,9 @@ def test_what_needs_no_mending_is_not_recommended(start, make_runbook):
     suture.measure(1)
     incident = suture.ended(suture.alert(), "escalated")
     assert suture.executions(incident.id) == []
-    assert "its preconditions do not hold" in suture.parts.recommendations.latest(incident.id).abstained.reason
+    assert (
+        "its precondition, which does not hold now" in suture.parts.recommendations.latest(incident.id).abstained.reason
+    )
 
 
 def test_a_precondition_that_became_false_meanwhile_stops_an_approved_act(start, make_runbook):
