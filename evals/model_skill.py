@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from evals.calibration import place
 from evals.labelled import LabelledIncident
-from evals.ranking import CANDIDATES, Similarities, incident_of, offered, passage_of, probabilities, rank_row
+from evals.offers import CANDIDATES, Similarities, incident_of, offered, passage_of, probabilities, rank_row
 from models.domain.errors import Unavailable
 from models.language.answer import answer_schema
 from models.language.check import check_answer

@@ -9,7 +9,8 @@ import pytest
 from evals.calibration import calibration_error, place, selective
 from evals.labelled import load_labelled
 from evals.model_skill import Judged, earned_weight, measure_skill
-from evals.ranking import offered, run_ranking, similarities
+from evals.offers import offered, similarities
+from evals.ranking import run_ranking
 from models.domain.errors import BadInput, Unavailable
 
 DATA = Path(os.environ.get("SUTURE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
