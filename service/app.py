@@ -23,6 +23,7 @@ from service.ports import Context, Detector
 from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
 from service.remediation.acting import Actor
 from service.remediation.durable import WorkflowClient, create_dbos
+from service.remediation.replica import Replica
 from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
 from service.remediation.workflow import Remediation
@@ -40,6 +41,10 @@ from service.topology import load_topology
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+
+_DETECTS = ("all", "detector")
+_WORKS = ("all", "worker")
 
 
 def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
@@ -76,7 +81,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         guard=guard,
         actor=Actor(executors, executions, clock),
     )
-    dbos = create_dbos(settings)
+    replica = Replica(settings.state_dir)
+    dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
     outbox = TicketOutbox(dbos, client, ticketing, incidents)
     approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock, client.wake)
@@ -103,7 +109,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
-        remediation=Remediation(dbos, steps, outbox, incidents, settings, client),
+        remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica),
     )
 
 
@@ -134,6 +140,8 @@ def serve(settings: Settings, role: str = "all") -> None:
 
     parts = build_parts(settings)
     bootstrap(parts.keys, settings.state_dir)
+    if role in _WORKS:
+        parts.remediation.claim()
     uvicorn.run(
         create_app(parts, role),
         host=settings.host,
@@ -148,10 +156,10 @@ def start_role(parts: Parts, role: str) -> list[Loop]:
     """Begin what a role (`all`, `api`, `detector` or `worker`) does. The corpus is read in every one."""
     parts.corpus.sync()
     loops: list[Loop] = []
-    if role in ("all", "detector"):
+    if role in _DETECTS:
         parts.intake.start_detecting()
         loops += detector_loops(parts)
-    if role in ("all", "worker"):
+    if role in _WORKS:
         parts.remediation.launch()
         loops += worker_loops(parts)
     for loop in loops:

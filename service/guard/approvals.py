@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +13,7 @@ from pathlib import Path
 from models.domain.base import Clock, canonical_json
 from models.domain.errors import Conflict, NotAllowed
 from models.domain.execution import Approval, Execution, ExecutionState
+from service.files import write_once
 from service.store.executions import Executions
 from service.store.keys import Role
 
@@ -100,12 +98,5 @@ class Approvals:
 
 
 def signing_key(path: Path) -> bytes:
-    """The key in the file, made on first use with mode 0600."""
-    if not path.exists():
-        # Written aside and linked into place: a process that starts at the same time never reads half a key.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
-    return bytes.fromhex(path.read_text().strip())
+    """The key in the file, made on first use."""
+    return bytes.fromhex(write_once(path, secrets.token_hex(32)))

@@ -7,7 +7,6 @@ its beginning, and completed steps answer from the database. https://docs.dbos.d
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ WORKFLOW_VERSION = "1"
 """DBOS continues a workflow only with code of the same version. Raise it when the order of steps changes."""
 
 
-def create_dbos(settings: Settings) -> type[DBOS]:
+def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
     """A DBOS that is not launched yet: workflows are registered first."""
     from dbos import DBOS, DBOSConfig
 
@@ -36,7 +35,7 @@ def create_dbos(settings: Settings) -> type[DBOS]:
         "system_database_url": workflow_database(settings),
         "application_version": WORKFLOW_VERSION,
         # Each replica continues its own workflows after a restart.
-        "executor_id": socket.gethostname(),
+        "executor_id": replica,
         "log_level": "WARNING",
         "notification_listener_polling_interval_sec": 0.2,
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from service.remediation.durable import APPROVAL, WorkflowClient
+from service.remediation.replica import Replica
 from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
 from service.settings import Settings
@@ -37,6 +38,7 @@ class Remediation:
         incidents: Incidents,
         settings: Settings,
         client: WorkflowClient,
+        replica: Replica,
     ) -> None:
         self._dbos = dbos
         self._steps = steps
@@ -44,6 +46,7 @@ class Remediation:
         self._incidents = incidents
         self._settings = settings
         self._client = client
+        self._replica = replica
 
         @dbos.workflow(name="remediate")
         def remediate(incident: str, episode: int) -> str:
@@ -51,8 +54,13 @@ class Remediation:
 
         self._workflow = remediate
 
+    def claim(self) -> None:
+        """Make sure that no other worker has this replica's workflows. Raises Conflict."""
+        self._replica.claim()
+
     def launch(self) -> None:
-        """Begin to work: unfinished workflows of this replica continue."""
+        """Begin to work: unfinished workflows of this replica continue. Raises Conflict as `claim` does."""
+        self.claim()
         self._dbos.launch()
         self._outbox.register()
 
@@ -60,6 +68,7 @@ class Remediation:
         """Stop working; what is in progress continues at the next launch."""
         self._client.close()
         self._dbos.destroy(destroy_registry=True)
+        self._replica.release()
 
     def start(self, incident: str) -> None:
         """Start the workflow of an incident's present episode; a second start of the same one does nothing."""
