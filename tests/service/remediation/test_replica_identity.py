@@ -20,7 +20,7 @@ def test_the_identity_is_kept_and_differs_between_folders(tmp_path):
 def test_a_second_worker_on_the_same_folder_is_refused_until_the_first_is_gone(tmp_path):
     code = (
         "import sys, pathlib; from service.remediation.replica import Replica; "
-        "Replica(pathlib.Path(sys.argv[1])).claim(); print('held', flush=True); sys.stdin.read()"
+        "one = Replica(pathlib.Path(sys.argv[1])); one.claim(); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
