@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
 from models.domain.runbook import Document, Passage
@@ -18,6 +20,7 @@ CHUNKS_VERSION = 1
 
 TARGET = 900  # characters, about 200 tokens of English: with title and headings it fits in the embedder's 256
 LARGEST_CODE = 4 * TARGET  # a longer code block is cut between lines
+LARGEST_HEADING = 300  # characters; a longer one keeps its markup, for taking it off may cost their square
 
 # What markdown-it takes for the end of a line (CommonMark 0.31, section 2.1); str.splitlines knows more of them.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
@@ -71,7 +74,8 @@ def _sections(document: Document) -> Iterator[_Section]:
     lines.append(len(document.text))
     path: list[tuple[int, str]] = []
     section = _Section((), document.body_start, document.body_start, [])
-    for node in SyntaxTreeNode(_parser().parse(body)).children:
+    links: dict[str, Any] = {}
+    for node in SyntaxTreeNode(_blocks().parse(body, links)).children:
         if node.map is None:
             continue
         if node.type == "heading":
@@ -82,7 +86,7 @@ def _sections(document: Document) -> Iterator[_Section]:
                 yield section
             elif path and path[-1][0] >= level:
                 yield section  # a heading without a text, and not the parent of the next one
-            path = [*(entry for entry in path if entry[0] < level), (level, _heading_text(node))]
+            path = [*(entry for entry in path if entry[0] < level), (level, _heading_text(node, links))]
             section = _Section(tuple(text for _, text in path), start, start, [])
         else:
             section.blocks.append(_block(node, lines))
@@ -92,13 +96,29 @@ def _sections(document: Document) -> Iterator[_Section]:
 
 
 @cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").enable("table")
+def _blocks() -> MarkdownIt:
+    # Inline rules take quadratic time on some texts, and only headings need them.
+    return MarkdownIt("commonmark").enable("table").disable("inline")
 
 
-def _heading_text(node: SyntaxTreeNode) -> str:
-    inline = node.children[0]
-    return " ".join("".join(part.content for part in inline.walk() if part.type in ("text", "code_inline")).split())
+@cache
+def _inline() -> MarkdownIt:
+    return MarkdownIt("commonmark")
+
+
+def _heading_text(node: SyntaxTreeNode, links: dict[str, Any]) -> str:
+    """What a reader sees of a heading. `links` are the link targets that the document defines elsewhere."""
+    content = node.children[0].content
+    if len(content) <= LARGEST_HEADING:
+        (token,) = _inline().parseInline(content, links)
+        content = "".join(part.content for part in _all(token) if part.type in ("text", "code_inline"))
+    return " ".join(content.split())
+
+
+def _all(token: Token) -> Iterator[Token]:
+    yield token
+    for child in token.children or ():
+        yield from _all(child)
 
 
 def _block(node: SyntaxTreeNode, lines: list[int]) -> _Block:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from retrieval.words import terms
 
 FIELDS = ("title", "headings", "prose", "code")
-"""A unit is a text for each of these; a missing one is empty."""
+"""A unit (a document or a passage) is a text for each of these."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +36,56 @@ DEFAULT_WEIGHTING = Weighting(
 )
 
 
+@dataclass(frozen=True)
+class TermCounts:
+    """How often each term stands in each unit, for one field. Terms are numbers, see `_key`."""
+
+    terms: NDArray[np.uint32]
+    units: NDArray[np.intp]
+    frequencies: NDArray[np.float64]
+    """Rows of the three belong together; a term of a unit may have several rows, which add up."""
+    lengths: NDArray[np.float64]
+    """Terms of each unit, repeats counted."""
+
+    def joined(self, owner: NDArray[np.intp], size: int) -> TermCounts:
+        """The counts of `size` larger units, `owner` being the one that each of these is a part of."""
+        lengths = np.bincount(owner, self.lengths, size).astype(np.float64)
+        return TermCounts(self.terms, owner[self.units], self.frequencies, lengths)
+
+
+def count_terms(texts: Iterable[str]) -> TermCounts:
+    """The counts of one field, a text a unit: about a second for 1,000 passages."""
+    keys, units, frequencies, lengths = array("I"), array("q"), array("d"), array("d")
+    for unit, text in enumerate(texts):
+        found = Counter(map(_key, terms(text)))
+        keys.extend(found.keys())
+        frequencies.extend(found.values())
+        units.extend([unit] * len(found))
+        lengths.append(found.total())
+    return TermCounts(np.array(keys, np.uint32), np.array(units, np.intp), np.array(frequencies), np.array(lengths))
+
+
 class LexicalIndex:
-    """BM25F of a query against every unit (a document or a passage). Immutable once built, so safe for any thread.
+    """BM25F of a query against every unit. Immutable once built, so safe for any thread.
 
     Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: BM25 and Beyond, section 3.6
     (https://doi.org/10.1561/1500000019): a term's frequencies in the fields, each divided by its length
     normalisation, are summed with the fields' weights before the saturation, which comes once.
     """
 
-    def __init__(self, units: Iterable[Mapping[str, str]], weighting: Weighting = DEFAULT_WEIGHTING) -> None:
-        """Counts the terms of all units: about a second for 1,000 passages."""
-        counts = {name: _Counts() for name in FIELDS}
-        self._size = 0
-        for unit in units:
-            for name in FIELDS:
-                counts[name].add(self._size, unit.get(name, ""))
-            self._size += 1
-        self._terms, frequencies = _normalised(counts, self._size, weighting)
-        held = np.diff(frequencies.indptr)
+    def __init__(
+        self, units: Iterable[Mapping[str, str]] | Mapping[str, TermCounts], weighting: Weighting = DEFAULT_WEIGHTING
+    ) -> None:
+        """`units` are texts by their fields (a missing one is empty), or the counts of each of FIELDS."""
+        counts = units if isinstance(units, Mapping) else _counted(list(units))
+        self._size = len(counts[FIELDS[0]].lengths)
+        postings = _normalised([counts[name] for name in FIELDS], weighting)
+        held = np.diff(postings.starts)
         # Robertson & Zaragoza 2009, equation 3.3 with 1 added inside: never negative, also for a term that most have.
         rarity = np.log1p((self._size - held + 0.5) / (held + 0.5))
-        saturated = frequencies.data / (weighting.k1 + frequencies.data)
+        saturated = postings.frequencies / (weighting.k1 + postings.frequencies)
         self._weights = (saturated * np.repeat(rarity, held)).astype(np.float32)
-        self._units, self._starts = frequencies.indices, frequencies.indptr
+        self._terms, self._units, self._starts = postings.terms, postings.units, postings.starts
 
     def __len__(self) -> int:
         return self._size
@@ -76,40 +102,40 @@ class LexicalIndex:
         return scores
 
 
+def _counted(units: Sequence[Mapping[str, str]]) -> dict[str, TermCounts]:
+    return {name: count_terms(unit.get(name, "") for unit in units) for name in FIELDS}
+
+
 def _key(term: str) -> int:
     """A term's number. A hash instead of a dictionary of strings: a fifth of the memory, and collisions are rare."""
     return zlib.crc32(term.encode())
 
 
-class _Counts:
-    """Term frequencies of one field: three columns that grow together."""
+@dataclass(frozen=True)
+class _Postings:
+    """The units of each term: those of `terms[i]` are the rows from `starts[i]` to `starts[i + 1]`."""
 
-    def __init__(self) -> None:
-        self.terms, self.units, self.frequencies = array("I"), array("i"), array("f")
-        self.lengths = array("f")
-
-    def add(self, unit: int, text: str) -> None:
-        found = Counter(map(_key, terms(text)))
-        self.terms.extend(found.keys())
-        self.frequencies.extend(found.values())
-        self.units.extend([unit] * len(found))
-        self.lengths.append(found.total())
+    terms: NDArray[np.uint32]
+    starts: NDArray[np.intp]
+    units: NDArray[np.int32]
+    frequencies: NDArray[np.float64]
 
 
-def _normalised(counts: Mapping[str, _Counts], size: int, weighting: Weighting) -> tuple[NDArray[np.uint32], Any]:
-    """The distinct terms in order, and the fields' frequencies in one sparse matrix, a row a unit, a column a term."""
-    from scipy.sparse import csc_array
-
+def _normalised(fields: Sequence[TermCounts], weighting: Weighting) -> _Postings:
+    """The fields' frequencies, normalised and weighed, as one: a row a term and unit, in the order of both."""
     values = []
-    for name, field in counts.items():
-        lengths = np.array(field.lengths)
+    for name, field in zip(FIELDS, fields, strict=True):
         share = weighting.lengths[name]
-        mean = lengths.mean() if lengths.any() else 1.0
-        norm = 1 - share + share * lengths / mean
-        values.append(weighting.boosts[name] * np.array(field.frequencies) / norm[np.array(field.units, np.intp)])
-    keys = np.concatenate([np.array(field.terms, np.uint32) for field in counts.values()])
-    rows = np.concatenate([np.array(field.units, np.int32) for field in counts.values()])
-    distinct, columns = np.unique(keys, return_inverse=True)
-    matrix = csc_array((np.concatenate(values), (rows, columns)), shape=(size, len(distinct)))
-    matrix.sum_duplicates()
-    return distinct, matrix
+        mean = field.lengths.mean() if field.lengths.any() else 1.0
+        norm = 1 - share + share * field.lengths / mean
+        values.append(weighting.boosts[name] * field.frequencies / norm[field.units])
+    # Term and unit as one number, which sorts by both.
+    pairs = np.concatenate([(field.terms.astype(np.uint64) << 32) | field.units.astype(np.uint64) for field in fields])
+    distinct, rows = np.unique(pairs, return_inverse=True)
+    terms_, starts = np.unique((distinct >> 32).astype(np.uint32), return_index=True)
+    return _Postings(
+        terms=terms_,
+        starts=np.append(starts, len(distinct)),
+        units=(distinct & 0xFFFFFFFF).astype(np.int32),
+        frequencies=np.bincount(rows, np.concatenate(values), len(distinct)).astype(np.float64),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from models.domain.base import canonical_json, sha256_hex
 from models.domain.runbook import Document, DocumentKind, Passage
 from retrieval.chunks import CHUNKS_VERSION
-from retrieval.lexical import LexicalIndex
+from retrieval.lexical import LexicalIndex, count_terms
 from retrieval.vectors import Entry, Stores, Vectors
 from retrieval.words import split_code, split_identifier
 
@@ -142,18 +142,16 @@ def load_snapshot(stores: Stores) -> Snapshot:
 def _snapshot(
     stores: Stores, records: list[Record], passages: list[Passage], ids: list[str], owner: list[int]
 ) -> Snapshot:
-    units = [_fields(passage) for passage in passages]
-    whole: list[list[Mapping[str, str]]] = [[] for _ in records]
-    for row, unit in zip(owner, units, strict=True):
-        whole[row].append(unit)
+    owners = np.array(owner, np.intp)
+    passage_words, document_words = _words(passages, owners, records)
     return Snapshot(
         passages=tuple(passages),
         ids=tuple(ids),
-        owner=np.array(owner, np.intp),
+        owner=owners,
         records=tuple(records),
-        passage_words=LexicalIndex(units),
-        document_words=LexicalIndex(_joined(record.title, parts) for record, parts in zip(records, whole, strict=True)),
-        sample=_sample(stores, records, ids, np.array(owner, np.intp)),
+        passage_words=passage_words,
+        document_words=document_words,
+        sample=_sample(stores, records, ids, owners),
         rows={id_: row for row, id_ in enumerate(ids)},
         record_rows={record.id: row for row, record in enumerate(records)},
     )
@@ -209,13 +207,27 @@ def _without_headings(text: str) -> str:
     return rest if first.startswith("#") else text
 
 
-def _fields(passage: Passage) -> Mapping[str, str]:
-    prose, code = split_code(_without_headings(passage.text))
-    return {"title": passage.title, "headings": "\n".join(passage.headings), "prose": prose, "code": code}
-
-
-def _joined(title: str, units: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-    """The fields of a whole document; each heading once, however many passages stand below it."""
-    headings: Iterable[str] = dict.fromkeys(line for unit in units for line in unit["headings"].splitlines())
-    fields: dict[str, Any] = {name: "\n\n".join(unit[name] for unit in units) for name in ("prose", "code")}
-    return {"title": title, "headings": "\n".join(headings), **fields}
+def _words(
+    passages: Sequence[Passage], owner: NDArray[np.intp], records: Sequence[Record]
+) -> tuple[LexicalIndex, LexicalIndex]:
+    """The lexical indexes of passages and of documents. The text, by far the most, is taken apart once for both."""
+    parts = [split_code(_without_headings(passage.text)) for passage in passages]
+    prose, code = (count_terms(part[place] for part in parts) for place in (0, 1))
+    titles = count_terms(record.title for record in records)
+    # Each heading once, however many passages stand below it.
+    headings: list[dict[str, None]] = [{} for _ in records]
+    for row, passage in zip(owner, passages, strict=True):
+        headings[row].update(dict.fromkeys(passage.headings))
+    of_passages = {
+        "title": count_terms(passage.title for passage in passages),
+        "headings": count_terms("\n".join(passage.headings) for passage in passages),
+        "prose": prose,
+        "code": code,
+    }
+    of_documents = {
+        "title": titles,
+        "headings": count_terms("\n".join(own) for own in headings),
+        "prose": prose.joined(owner, len(records)),
+        "code": code.joined(owner, len(records)),
+    }
+    return LexicalIndex(of_passages), LexicalIndex(of_documents)

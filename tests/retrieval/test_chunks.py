@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 
 import pytest
 
@@ -132,3 +133,40 @@ def test_one_endless_line_is_cut_at_words(make_document):
     passages = passages_of(make_document("d", "lorem ipsum " * 1000))
     assert all(len(p.text) <= TARGET for p in passages)
     assert all(set(p.text.split()) <= {"lorem", "ipsum"} for p in passages)
+
+
+def calls_for(document) -> int:
+    count = 0
+
+    def called(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(called)
+    try:
+        passages_of(document)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("piece", ["[a\n", "# [\n", "<a\n", "> - ", "|a", "> a\n"])
+def test_a_hostile_text_costs_no_more_than_its_length(piece, make_document):
+    small, large = (make_document("hostile", piece * count) for count in (500, 1_000))
+    calls_for(small)  # what is made once is made
+    assert calls_for(large) < 2.5 * calls_for(small)
+
+
+@pytest.mark.parametrize("piece", ["[", "![", "*", "_a_", "`a``", "<a href='", "&#", "\\"])
+def test_markup_inside_a_paragraph_is_not_looked_at(piece, make_document):
+    letters, hostile = make_document("letters", "a" * 6_000), make_document("hostile", (f"a{piece}" * 6_000)[:6_000])
+    calls_for(letters)
+    assert calls_for(hostile) < calls_for(letters) + 100
+    assert passages_of(make_document("deep", "**" * 3_000 + "a" + "**" * 3_000))
+
+
+def test_a_heading_loses_its_markup_unless_it_is_very_long(make_document):
+    text = "# *Disk* `full` [now][there] {}\n\nx\n\n[there]: http://example.org\n"
+    assert passages_of(make_document("d", text.format("")))[0].headings == ("Disk full now",)
+    long = passages_of(make_document("d", text.format("[" * 5_000)))[0].headings[0]
+    assert long.startswith("*Disk* `full`")
