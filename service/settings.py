@@ -11,22 +11,45 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from models.domain.base import Duration, Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
+from service.settings_errors import not_json, not_valid
+from service.yaml_input import YamlFile, read_yaml
 
 CONFIG_VARIABLE = "SUTURE_CONFIG"
 LIBRARY = Path(__file__).resolve().parent.parent / "runbooks" / "library"
 
 
+def _with_unit(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f"{value} has no unit; write {value}s, or for example 5m")
+    return value
+
+
+Span = Annotated[Duration, BeforeValidator(_with_unit), Field(gt=timedelta(0))]
+"""A duration above zero; a bare number is refused, because its unit would be a guess."""
+
+
+def _http(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return text
+
+
 class ScrapeTarget(Frozen):
     """One endpoint in Prometheus exposition format. `labels` are added to every series of it."""
 
-    url: str = Field(pattern=r"^https?://")
+    url: Annotated[str, AfterValidator(_http)]
     labels: Labels = Field(default_factory=dict)
 
 
@@ -59,8 +82,8 @@ class Settings(BaseSettings):
 
     # Telemetry
     scrape: tuple[ScrapeTarget, ...] = ()
-    scrape_interval: Duration = timedelta(seconds=15)
-    retention: Duration = timedelta(hours=6)
+    scrape_interval: Span = timedelta(seconds=15)
+    retention: Span = timedelta(hours=6)
     """How long samples are kept in the embedded store."""
     max_series: Annotated[int, Field(ge=1)] = 50_000
     """Series beyond this many are refused and counted, so that a label explosion cannot take the service down."""
@@ -70,11 +93,11 @@ class Settings(BaseSettings):
     # Detection and correlation
     detector: Adapter = Adapter(name="lockstep")
     """`off` disables detection: only alerts and other signals then open incidents."""
-    group_window: Duration = timedelta(minutes=5)
+    group_window: Span = timedelta(minutes=5)
     """Signals of connected services join one incident when they come within this of its last signal."""
     failing_requests: str = 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m]))'
     """PromQL for the share of requests that fail now, in [0, 1]: the impact of an incident."""
-    resolve_after: Duration = timedelta(minutes=5)
+    resolve_after: Span = timedelta(minutes=5)
     """An incident with no execution resolves when all of its signals were quiet for this long."""
 
     # Ranking
@@ -84,7 +107,7 @@ class Settings(BaseSettings):
     """A LiteLLM model name. Unset: the evidence ranker answers alone."""
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
-    model_timeout: Duration = timedelta(seconds=20)
+    model_timeout: Span = timedelta(seconds=20)
     model_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The model's weight in the order; 0 until `suture eval ranking --model` has measured its skill."""
 
@@ -97,7 +120,7 @@ class Settings(BaseSettings):
     signing_key: str | None = None
     """Secret reference (`env:NAME`, `file:PATH`) of the key that signs approvals; unset: made once in `state_dir`.
     Replicas on several machines must share one."""
-    approval_expires: Duration = timedelta(hours=1)
+    approval_expires: Span = timedelta(hours=1)
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Candidates tried for one incident before a person is asked."""
 
@@ -122,8 +145,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command-line values, then the environment, then the file."""
-        file = os.environ.get(CONFIG_VARIABLE)
-        return (init_settings, env_settings, *([YamlConfigSettingsSource(settings_cls, file)] if file else []))
+        file = settings_file()
+        return (init_settings, env_settings, *([InitSettingsSource(settings_cls, file.values)] if file else []))
 
     @property
     def database(self) -> str:
@@ -147,33 +170,25 @@ class Settings(BaseSettings):
         return self.modes.get(environment, self.mode)
 
 
+def settings_file() -> YamlFile | None:
+    """The file that SUTURE_CONFIG names, None where it is not set. Raises BadInput with file and line."""
+    file = os.environ.get(CONFIG_VARIABLE)
+    if not file:
+        return None
+    if not Path(file).is_file():
+        raise BadInput(f"{CONFIG_VARIABLE} names {file}, which is no file")
+    return read_yaml(Path(file))
+
+
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process; `overrides` (values from the command line) win, None among them is left out.
 
     Raises BadInput with the setting's name and where it was read.
     """
-    file = os.environ.get(CONFIG_VARIABLE)
-    if file and not Path(file).is_file():
-        raise BadInput(f"{CONFIG_VARIABLE} names the file {file}, which does not exist")
+    given = {key: value for key, value in overrides.items() if value is not None}
     try:
-        return Settings(**{key: value for key, value in overrides.items() if value is not None})
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise BadInput(f"not valid YAML: {getattr(error, 'problem', error)}", where=f"{file}:{line}") from error
+        return Settings(**given)
+    except SettingsError as error:
+        raise not_json(error, Settings.model_fields) from error
     except ValidationError as error:
-        raise BadInput("; ".join(_explain(item, file) for item in error.errors())) from error
-
-
-def _explain(item: Any, file: str | None) -> str:
-    path = [str(part) for part in item["loc"]]
-    name = ".".join(path)
-    variable = "SUTURE_" + "__".join(path[:1]).upper()
-    origin = (
-        variable
-        if path and any(key.upper().startswith(variable) for key in os.environ)
-        else (file or "the command line")
-    )
-    if item["type"] == "extra_forbidden":
-        return f"{origin}: there is no setting {name!r}; `suture config` lists them"
-    return f"{origin}: setting {name}: {item['msg']} (got {item['input']!r})"
+        raise not_valid(error, Settings.model_fields, settings_file(), given) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from models.domain.base import Frozen, Labels
 
@@ -15,10 +17,15 @@ class Service(Frozen):
     labels: Labels = Field(default_factory=dict)
 
 
+def _nothing_said(value: object) -> object:
+    # `shop:` alone is how YAML lists a service of which there is nothing to say.
+    return {} if value is None else value
+
+
 class Topology(Frozen):
     """All services by name. A service that others name but that is not listed has no dependencies."""
 
-    services: dict[str, Service] = Field(default_factory=dict)
+    services: dict[str, Annotated[Service, BeforeValidator(_nothing_said)]] = Field(default_factory=dict)
 
     def dependencies(self, service: str) -> tuple[str, ...]:
         """The services that `service` calls directly."""

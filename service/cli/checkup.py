@@ -134,7 +134,12 @@ def _policies(settings: Settings) -> str:
 def _topology(settings: Settings) -> str:
     from service.topology import load_topology
 
-    return f"{len(load_topology(settings.topology).services)} services"
+    services = load_topology(settings.topology).services
+    unlisted = {name for service in services.values() for name in service.depends_on} - services.keys()
+    if settings.topology is None:
+        return "none: services are taken as independent of each other"
+    named = f"; named but not listed: {', '.join(sorted(unlisted))}" if unlisted else ""
+    return f"{settings.topology}: {', '.join(services) or 'no services'}{named}"
 
 
 def _runbooks(settings: Settings) -> str:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.cli.options import AsJson, Data
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
-_MASK = "***"
-_SECRET = re.compile(r"(secret|password|passwd|token|api_?key|credential|authorization)", re.IGNORECASE)
-_REFERENCE = re.compile(r"(env|file|vault):")
-_USER_INFO = re.compile(r"(://[^/@\s:]*):[^/@\s]+@")
-
 
 def config(as_json: AsJson = False, data: Data = None) -> None:
     """Print the effective settings; secrets are masked, references to them are shown."""
     from service.cli.output import print_json, print_table
+    from service.masking import masked
     from service.settings import load_settings
 
     settings = load_settings(state_dir=data)
@@ -32,26 +26,10 @@ def config(as_json: AsJson = False, data: Data = None) -> None:
     print_table(("setting", "from", "value"), [(name, origins[name], value) for name, value in values.items()])
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """`value` with everything that looks like a secret replaced, at any depth."""
-    if isinstance(value, dict):
-        return {key: masked(inner, str(key)) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(inner, name) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if _SECRET.search(name) and not _REFERENCE.match(value):
-        return _MASK
-    return _USER_INFO.sub(rf"\1:{_MASK}@", value)
-
-
 def _origins(settings: Settings, on_command_line: set[str]) -> dict[str, str]:
-    import yaml
+    from service.settings import settings_file
 
-    from service.settings import CONFIG_VARIABLE
-
-    file = os.environ.get(CONFIG_VARIABLE)
-    in_file = (yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}) if file else {}
+    file = settings_file()
     origins = {}
     for name in type(settings).model_fields:
         variable = f"SUTURE_{name.upper()}"
@@ -61,5 +39,5 @@ def _origins(settings: Settings, on_command_line: set[str]) -> dict[str, str]:
         if name in on_command_line:
             origins[name] = "command line"
         else:
-            origins[name] = found or (str(file) if name in in_file else "default")
+            origins[name] = found or (file.where((name,), key=True) if file and name in file.values else "default")
     return origins

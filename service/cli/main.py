@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -29,21 +31,46 @@ from service.cli import (
 class Root(TyperGroup):
     """Turns errors that have words for a user into one line on standard error."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options that stand before the command. Exits with 2 where they are wrong."""
+        with _in_one_line():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Exits with 2 on bad input, with 1 on other errors of ours."""
-        try:
+        with _in_one_line():
             return super().invoke(ctx)
-        except SutureError as error:
-            typer.echo(f"suture: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2 if isinstance(error, BadInput) else 1) from error
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except SutureError as error:
+        _say(str(error))
+        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from error
+    except typer.TyperException as error:
+        if "\n" in error.message:  # the help, where the command line ends too early
+            raise
+        asked = getattr(getattr(error, "ctx", None), "command_path", "suture")
+        words = error.format_message().replace("Value error, ", "").split(", unable to parse")[0]
+        _say(f"{words.rstrip('.')}; see `{asked} --help`")
+        raise typer.Exit(error.exit_code) from error
+
+
+def _say(words: str) -> None:
+    typer.echo(f"suture: {' '.join(words.split())}", err=True)
 
 
 app = typer.Typer(
     name="suture",
     cls=Root,
-    help="Closes incidents: detects, recommends with citations, acts behind a guard, verifies.",
+    help="Closes incidents: detects, recommends with citations, acts behind a guard, verifies.\n\n"
+    "`suture demo` shows it on real processes; docs/quickstart.md sets it up for a service of yours.",
     no_args_is_help=True,
     add_completion=False,
+    # Rich reads `[default: …]` as markup and leaves it out; plain help also starts in half the time.
+    rich_markup_mode=None,
     # A traceback with local variables could show a secret.
     pretty_exceptions_enable=False,
 )

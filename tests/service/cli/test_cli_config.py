@@ -22,7 +22,7 @@ def test_secrets_are_masked_and_references_shown(suture, monkeypatch, tmp_path):
         assert ":pass@" not in text
         assert "env:HOOK" in text
     settings = json.loads(done.stdout)
-    assert settings["port"] == {"value": 9000, "from": str(file)}
+    assert settings["port"] == {"value": 9000, "from": f"{file}:1"}
     assert settings["database_url"]["from"] == "SUTURE_DATABASE_URL"
     assert settings["state_dir"]["from"] == "command line"
     assert settings["host"]["from"] == "default"
