@@ -106,11 +106,11 @@ def test_a_large_answer_is_cut(loopback):
 
 
 def test_an_answer_that_drips_ends_at_the_timeout(loopback):
-    loopback.answer = lambda _: loopback.Answer(200, b"x" * 40, pause=0.05)
+    loopback.answer = lambda _: loopback.Answer(200, b"x" * 1000, pause=0.05)
     started = time.monotonic()
     with pytest.raises(ExecutorError, match="not complete in time") as caught:
         make(loopback.url).act(call("post", timeout=0.4))
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 15, "it waited for the whole answer, which takes 50 s"
     assert caught.value.effect is Effect.UNKNOWN
 
 

@@ -84,7 +84,7 @@ def test_timeout_ends_the_whole_group_even_what_ignores_sigterm(tmp_path):
     started = time.monotonic()
     with pytest.raises(ExecutorError, match="was ended after 1s: working") as caught:
         make(hangs=program(tmp_path, "hangs", text)).act(call("hangs", timeout=1))
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20, "it waited for the program, which takes 60 s"
     assert caught.value.effect is Effect.UNKNOWN
     for pid in map(int, (tmp_path / "pids").read_text().split()):
         assert _ended(pid)
