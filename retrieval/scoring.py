@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from models.domain.base import Frozen
 from models.domain.runbook import DocumentKind, ScoredPassage
 from retrieval.fusion import Scores, fuse
 from retrieval.snapshot import Snapshot
-from retrieval.vectors import Stores, Vectors, VectorStore
+from retrieval.vectors import Among, Stores, Vectors, VectorStore
 
 POOL = 256
 """Nearest entries that are asked of Chroma; those beyond count as alike as the last of them."""
@@ -95,24 +94,18 @@ class Query:
         return (self._kind is None or kind == self._kind) and document not in self._exclude
 
     def _passage_similarities(self) -> NDArray[np.float32]:
-        where: list[dict[str, Any]] = []
-        if self._kind:
-            where.append({"kind": self._kind})
-        if self._exclude:
-            where.append({"document": {"$nin": sorted(self._exclude)}})
         best = _best(self._lexical, np.flatnonzero(self._lexical), LEXICAL_POOL)
         also = [self._snapshot.ids[row] for row in best]
-        return self._similarities(self._stores.passages, self._snapshot.rows, _all_of(where), also)
+        return self._similarities(self._stores.passages, self._snapshot.rows, Among(self._kind, self._exclude), also)
 
     def _title_similarities(self) -> NDArray[np.float32]:
-        where = [{"kind": self._kind}] if self._kind else []
-        return self._similarities(self._stores.documents, self._snapshot.record_rows, _all_of(where), ())
+        return self._similarities(self._stores.documents, self._snapshot.record_rows, Among(self._kind), ())
 
     def _similarities(
-        self, store: VectorStore, rows: Mapping[str, int], where: Mapping[str, Any] | None, also: Sequence[str]
+        self, store: VectorStore, rows: Mapping[str, int], among: Among, also: Sequence[str]
     ) -> NDArray[np.float32]:
         """A similarity for every row: exact for the nearest and for those in `also`, else that of the last found."""
-        found = store.nearest(self._vector, min(POOL, max(1, len(rows))), where)
+        found = store.nearest(self._vector, min(POOL, max(1, len(rows))), among)
         similarities = np.full(len(rows), min(found.values(), default=0.0), np.float32)
         looked_up = store.vectors([id_ for id_ in also if id_ not in found])
         for id_, similarity in [*found.items(), *((id_, float(own @ self._vector)) for id_, own in looked_up.items())]:
@@ -128,11 +121,6 @@ class Query:
             dense=float(self._dense[row]),
             lexical=float(self._lexical[row]),
         )
-
-
-def _all_of(conditions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Chroma's filter for all conditions at once: it wants `$and` only where there are several."""
-    return {"$and": list(conditions)} if len(conditions) > 1 else next(iter(conditions), None)
 
 
 def _similar(sample: Vectors, vector: Vectors) -> Scores:

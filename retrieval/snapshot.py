@@ -16,7 +16,7 @@ from models.domain.base import canonical_json, sha256_hex
 from models.domain.runbook import Document, DocumentKind, Passage
 from retrieval.chunks import CHUNKS_VERSION
 from retrieval.lexical import LexicalIndex, count_terms
-from retrieval.vectors import Entry, Stores, Vectors
+from retrieval.vectors import Entry, Stores, Vectors, matrix
 from retrieval.words import split_code, split_identifier
 
 SAMPLE = 1_024  # enough for a mean and a spread: their standard errors are then about 3 % of the spread
@@ -160,9 +160,9 @@ def _snapshot(
 def _sample(stores: Stores, records: list[Record], ids: list[str], owner: NDArray[np.intp]) -> Sample:
     rows = np.flatnonzero(owner % _step(len(ids)) == 0)
     return Sample(
-        passages=stores.passages.matrix([ids[row] for row in rows]),
+        passages=matrix(stores.passages, [ids[row] for row in rows]),
         first=np.unique(owner[rows], return_index=True)[1],
-        titles=stores.documents.matrix([record.id for record in records[:: _step(len(records))]]),
+        titles=matrix(stores.documents, [record.id for record in records[:: _step(len(records))]]),
     )
 
 

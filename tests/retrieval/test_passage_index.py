@@ -174,6 +174,19 @@ def test_indexes_in_memory_share_nothing(hashing, library):
     assert two.sync(library).added == 5
 
 
+def test_memory_and_a_folder_answer_alike(tmp_path, hashing, library):
+    memory, folder = PassageIndex(None, hashing), PassageIndex(tmp_path, hashing)
+    for documents in (library, library[1:]):
+        memory.sync(documents)
+        folder.sync(documents)
+        for options in ({}, {"kind": "runbook"}, {"kind": "runbook", "exclude": ["high-cpu"]}, {"exclude": ["INC-7"]}):
+            query = "certificate of the shop"
+            assert [(p.passage, pytest.approx(p.score, abs=1e-4)) for p in memory.search(query, 99, **options)] == [
+                (p.passage, p.score) for p in folder.search(query, 99, **options)
+            ]
+            assert found(memory, query, 9, **options) == found(folder, query, 9, **options)
+
+
 def test_a_search_sees_the_state_before_or_after_a_sync(tmp_path, hashing, make_document):
     def version(word):
         return [make_document(f"d{n}", f"# Page {n}\n\nabout {word}\n\n## More\n\n{word} again\n") for n in range(12)]
