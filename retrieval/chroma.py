@@ -95,35 +95,37 @@ def _chroma() -> Iterator[None]:
 
 
 def open_chroma(
-    folder: Path | None, url: str | None, identity: str, *, rebuild: bool
+    place: Path | str, identity: str, *, rebuild: bool
 ) -> tuple[ChromaStore, ChromaStore, Callable[[], None]]:
-    """The collections of passages and of documents, and what closes them; see `retrieval.vectors.open_stores`."""
+    """The collections of passages and of documents, and what closes them; see `retrieval.vectors.open_stores`.
+
+    `place` is a folder, or the URL of a server.
+    """
     from chromadb.errors import ChromaError
 
-    where = url or str(folder)
     try:
-        client = _client(folder, url)
+        client = _client(place)
         passages, documents = (
-            ChromaStore(_collection(client, f"suture-{part}", identity, where, rebuild=rebuild))
+            ChromaStore(_collection(client, f"suture-{part}", identity, str(place), rebuild=rebuild))
             for part in ("passages", "documents")
         )
     except (ChromaError, ValueError, OSError) as error:
-        raise Unavailable(f"the index at {where} cannot be opened: {error}") from error
+        raise Unavailable(f"the index at {place} cannot be opened: {error}") from error
     return passages, documents, client.close
 
 
-def _client(folder: Path | None, url: str | None) -> Any:
+def _client(place: Path | str) -> Any:
     import chromadb
     from chromadb.config import Settings
 
     settings = Settings(anonymized_telemetry=False)
-    if url:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{url!r} is not the URL of a Chroma server; write for example http://chroma:8000")
-        tls = parts.scheme == "https"
-        return chromadb.HttpClient(parts.hostname, parts.port or (443 if tls else 80), ssl=tls, settings=settings)
-    return chromadb.PersistentClient(folder, settings=settings)
+    if isinstance(place, Path):
+        return chromadb.PersistentClient(place, settings=settings)
+    parts = urlsplit(place)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(f"{place!r} is not the URL of a Chroma server; write for example http://chroma:8000")
+    tls = parts.scheme == "https"
+    return chromadb.HttpClient(parts.hostname, parts.port or (443 if tls else 80), ssl=tls, settings=settings)
 
 
 def _collection(client: Any, name: str, identity: str, where: str, *, rebuild: bool) -> Any:

