@@ -4,12 +4,10 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from evals.retrieval import run_retrieval
 from models.domain.errors import BadInput
-from retrieval.minilm import build
 
 DATA = Path(os.environ.get("SUTURE_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -94,32 +92,11 @@ def test_missing_files_are_named(corpus, tmp_path, alerts):
         run_retrieval(alerts(), tmp_path / "none", "desc")
 
 
-class Remembering:
-    """MiniLM that embeds a text once: the three modes share their corpus."""
-
-    def __init__(self) -> None:
-        self.inner = build({})
-        self.identity, self.dimension = self.inner.identity, self.inner.dimension
-        self.known: dict[str, np.ndarray] = {}
-
-    def embed(self, texts):
-        fresh = [text for text in dict.fromkeys(texts) if text not in self.known]
-        self.known.update(zip(fresh, self.inner.embed(fresh), strict=True))
-        return np.stack([self.known[text] for text in texts])
-
-
-@pytest.fixture(scope="module")
-def remembering() -> Remembering:
-    return Remembering()
-
-
 @pytest.mark.needs_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="no labelled data: set SUTURE_DATA")
 @pytest.mark.parametrize(("mode", "least"), [("name", 0.95), ("desc", 0.90), ("expr", 0.90)])
-def test_recall_on_public_alerts(mode, least, remembering):
-    result = run_retrieval(
-        DATA / "alerts/kube-prometheus.jsonl", DATA / "runbooks/prometheus-operator", mode, remembering
-    )
+def test_recall_on_public_alerts(mode, least):
+    result = run_retrieval(DATA / "alerts/kube-prometheus.jsonl", DATA / "runbooks/prometheus-operator", mode)
     assert result["n"] == 112
     assert all(len(r["ranked"]) == 10 for r in result["rows"])
     assert result["recall_at_1"] >= least
