@@ -16,6 +16,7 @@ from models.domain.base import Frozen, format_duration
 from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
 from service.executors.bounded import Finished, run_bounded
+from service.executors.outlived import KEY_VARIABLE, running, wait_until_ended
 from service.ports import Call, Context, Effect, ExecutorError, Verb
 from service.validation import read_config
 
@@ -145,12 +146,29 @@ class ScriptExecutor:
         ).model_dump()
 
     def observe(self, call: Call) -> Effect:
-        """What the program's `observe` arguments say; without them ABSENT where it is declared idempotent."""
+        """What the program's `observe` arguments say; without them ABSENT where it is declared idempotent.
+
+        A program that outlived a crash of the service is waited for, up to the call's timeout: its effect may still
+        come about, and a second one beside it must not be started.
+        """
         try:
             program, argv = self._argv(call)
-            if program.observe is None:
-                # It may have happened; a second run is then the same as none, so the answer may be "run it again".
-                return Effect.ABSENT if program.idempotent else Effect.UNKNOWN
+        except ExecutorError:
+            return Effect.UNKNOWN
+        if program.observe is None and not program.idempotent:
+            return Effect.UNKNOWN
+        outlived = running(call.key)
+        effect = self._ask(program, argv, call)
+        if effect is Effect.HAPPENED or not outlived:
+            return effect
+        ended = wait_until_ended(call.key, call.timeout.total_seconds())
+        return self._ask(program, argv, call) if ended else Effect.UNKNOWN
+
+    def _ask(self, program: Program, argv: list[str], call: Call) -> Effect:
+        if program.observe is None:
+            # It may have happened; a second run is then the same as none, so the answer may be "run it again".
+            return Effect.ABSENT
+        try:
             finished = self._run(program, [argv[0], *program.observe, *argv[1:]], call)
         except ExecutorError:
             return Effect.UNKNOWN
@@ -177,7 +195,7 @@ class ScriptExecutor:
         try:
             return run_bounded(
                 argv,
-                environment={**environment, "SUTURE_IDEMPOTENCY_KEY": call.key},
+                environment={**environment, KEY_VARIABLE: call.key},
                 folder=program.working_dir or program.path.parent,
                 timeout=call.timeout.total_seconds(),
                 output_limit=self._config.output_limit,

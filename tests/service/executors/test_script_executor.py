@@ -1,5 +1,6 @@
 import os
 import resource
+import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -184,3 +185,19 @@ def _ended(pid: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which program runs for a key")
+@pytest.mark.parametrize(("seconds", "timeout", "effect"), [(0.6, 20, Effect.ABSENT), (20, 0.3, Effect.UNKNOWN)])
+def test_a_program_that_outlived_its_service_is_waited_for_before_it_is_asked(tmp_path, seconds, timeout, effect):
+    """`ABSENT` means "run it again", so it may not be said while the first run goes on."""
+    sleeper = program(tmp_path, "sleeper", "time.sleep(float(sys.argv[1]))")
+    argv = [sleeper["path"], str(seconds)]
+    key = {"SUTURE_IDEMPOTENCY_KEY": "exec-1:act"}
+    with subprocess.Popen(argv, env=key, start_new_session=True) as outlived:
+        try:
+            asked = make(sleeper={**sleeper, "idempotent": True}).observe(call("sleeper", timeout=timeout))
+            assert asked is effect
+            assert (outlived.poll() is not None) == (effect is Effect.ABSENT)
+        finally:
+            outlived.kill()
