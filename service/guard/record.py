@@ -21,8 +21,8 @@ class SuccessRecord:
         Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
         Biometrika 26 (1934): the alpha quantile of Beta(successes, failures + 1).
         """
-        from scipy.special import betaincinv
-
         if self.successes == 0:
             return 0.0
+        from scipy.special import betaincinv
+
         return float(betaincinv(self.successes, self.total - self.successes + 1, 1 - _CONFIDENCE))
