@@ -23,7 +23,7 @@ POSTMORTEMS = "postmortems"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a file, in words: `line` counts from 1, `mend` says what to do."""
+    """What is wrong with a file, in words: `line` counts from 1 (0: a folder), `mend` says what to do."""
 
     file: str
     line: int
@@ -31,7 +31,8 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}; {self.mend}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}; {self.mend}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def find_files(folder: Path) -> Iterator[tuple[Path, Fault | None]]:
         yield folder, None
         return
     if not folder.is_dir():
-        yield folder, Fault(1, "the folder does not exist", "create it, or name another folder")
+        yield folder, Fault(0, "the folder does not exist", "create it, or name another folder")
         return
     root = folder.resolve()
     # Hidden folders stay out: a mounted ConfigMap keeps the real files in `..data` beside links to them.

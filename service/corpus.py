@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from models.domain.runbook import Document, Runbook
 from retrieval.index import PassageIndex, SyncReport
 from runbooks.loader import Corpus, Problem, load_corpus
+
+_log = logging.getLogger(__name__)
 
 
 class CorpusKeeper:
@@ -24,11 +27,14 @@ class CorpusKeeper:
         self._corpus = Corpus(documents=(), problems=())
 
     def sync(self) -> SyncReport:
-        """Read the folders anew and index what changed."""
+        """Read the folders anew and index what changed. A problem is logged when it appears."""
         with self._writing:
             self._postmortems.mkdir(parents=True, exist_ok=True)
             corpus = load_corpus(self._folders)
             report = self._index.sync(corpus.documents)
+            for problem in corpus.problems:
+                if problem not in self._corpus.problems:
+                    _log.warning("%s", problem)
             self._corpus = corpus
             return report
 

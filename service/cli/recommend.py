@@ -63,7 +63,6 @@ def _state(settings: Settings, *, keep: bool) -> Iterator[Settings]:
 def _answer(settings: Settings, incident: Incident) -> RecommendationView:
     from models.domain.base import utc_now
     from service.app import build_recommender
-    from service.cli.output import note
     from service.cli.state import repositories
     from service.contract import view
     from service.guard.guard import Guard
@@ -72,8 +71,6 @@ def _answer(settings: Settings, incident: Incident) -> RecommendationView:
 
     policies = load_policies(settings.policies, verb_catalogue())
     pipeline = build_recommender(settings)
-    for problem in pipeline.corpus.problems():
-        note(f"suture: {problem}")
     recommendation = pipeline.recommend(incident)
     with repositories(settings) as state:
         guard = Guard(policies, settings, state.kill_switch, state.executions, utc_now)

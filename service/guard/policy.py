@@ -38,6 +38,8 @@ _ROLES: list[dict[str, Any]] = [
 
 AUTOPILOT = 'Autopilot::"suture"'
 _STATEMENT = re.compile(r'(?:"(?:\\.|[^"\\])*"|//[^\n]*|[^;"/]|/)+;?')
+_BARE_DECIMAL = re.compile(r"[<>=]\s*\d+\.\d")
+_DECIMALS = 'compare decimals with .greaterThan(decimal("0.9")) and its like'
 _IDENTITY = re.compile(r'@id\("((?:\\.|[^"\\])*)"\)')
 
 
@@ -94,19 +96,30 @@ def load_policies(folder: Path | None, actions: Iterable[str]) -> Policies:
     Raises BadInput with file and line.
     """
     folder = folder or DEFAULT_POLICIES
-    files = sorted(folder.glob("*.cedar")) if folder.is_dir() else []
+    if not folder.is_dir():
+        raise BadInput(f"there is no policy folder {folder}")
+    files = sorted(folder.glob("*.cedar"))
     if not files:
         raise BadInput(f"the policy folder {folder} holds no .cedar file")
     texts, names = [], []
     schema = _SCHEMA + _ACTION.format(names=", ".join(f'"{name}"' for name in sorted(actions)))
     for file in files:
-        for line, statement in _statements(file.read_text(encoding="utf-8")):
+        for line, statement in _statements(_read(file)):
             names.append(_check(statement, f"{file}:{line}", schema))
             texts.append(statement)
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise BadInput(f"two policies have the same @id: {', '.join(sorted(repeated))}", where=str(folder))
     return Policies("\n".join(texts), tuple(names))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(file)) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"is not UTF-8 text: byte {error.start}", where=str(file)) from error
 
 
 def _statements(text: str) -> Iterable[tuple[int, str]]:
@@ -122,10 +135,12 @@ def _check(statement: str, where: str, schema: str) -> str:
     try:
         cedarpy.policies_to_json_str(statement)
     except ValueError as error:
-        raise BadInput(f"not a Cedar policy: {_one_line(str(error))}", where=where) from error
+        mend = f"; {_DECIMALS}" if _BARE_DECIMAL.search(statement) else ""
+        raise BadInput(f"not a Cedar policy: {_one_line(str(error))}{mend}", where=where) from error
     result = cedarpy.validate_policies(statement, schema)
     if not result.validation_passed:
-        problem = "; ".join(_one_line(str(item.error)).replace("for policy `policy0`, ", "") for item in result.errors)
+        # The first: a wrong word is reported once for every action that the policy could be about.
+        problem = _one_line(str(result.errors[0].error)).replace("for policy `policy0`, ", "")
         raise BadInput(f"the policy does not fit Suture's schema: {problem}", where=where)
     name = _IDENTITY.search(statement)
     if name is None:
