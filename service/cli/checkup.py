@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from models.domain.errors import BadInput, SutureError, Unavailable
 from service.cli.output import shown
+from service.cli.reach import context, executors, scraping, source, ticketing
+from service.state_folder import check_state_folder
 
 if TYPE_CHECKING:
-    from service.ports import Context
     from service.settings import Settings
 
-_CONNECT_SECONDS = 3.0
+_OTHER_VARIABLES = ("SUTURE_DATA",)
+"""Read by tests and evaluations."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,23 @@ def _python(_: Settings) -> str:
     return f"{sys.version.split()[0]}, {sys.executable}"
 
 
+def _settings(settings: Settings) -> str:
+    """Where they come from. A variable that is no setting is most often a slip of the pen."""
+    from service.settings import CONFIG_VARIABLE
+
+    known = {CONFIG_VARIABLE, *(f"SUTURE_{name.upper()}" for name in type(settings).model_fields), *_OTHER_VARIABLES}
+    unknown = sorted(key for key in os.environ if key.startswith("SUTURE_") and key.split("__")[0] not in known)
+    if unknown:
+        raise BadInput(f"no setting has the name of {', '.join(unknown)}; `suture config` lists all")
+    return os.environ.get(CONFIG_VARIABLE) or f"the defaults and the environment; {CONFIG_VARIABLE} names no file"
+
+
 def _state(settings: Settings) -> str:
     """The folder of the state, and whose the admin key is."""
     from service.security.auth import ADMIN_KEY_FILE
 
     folder = settings.state_dir
+    check_state_folder(folder)
     if not folder.exists():
         return f"{folder} does not exist yet; `suture serve` makes it"
     for name in (ADMIN_KEY_FILE, "signing.key"):
@@ -75,6 +88,7 @@ def _database(settings: Settings) -> str:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+    from sqlalchemy.exc import OperationalError
 
     from service.store import database as module
 
@@ -84,6 +98,8 @@ def _database(settings: Settings) -> str:
     try:
         with database.read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise Unavailable(f"{database.shown} cannot be opened: {error.orig}") from error
     finally:
         database.close()
     config = Config()
@@ -101,12 +117,12 @@ def _embedder(settings: Settings) -> str:
     from service.registry import EMBEDDERS, build
     from service.settings import Adapter
 
-    embedder = build(EMBEDDERS, settings.embedder, _context())
+    embedder = build(EMBEDDERS, settings.embedder, context())
     width = embedder.embed(["a word"]).shape[1]
     verified = ""
     if settings.embedder.name == "minilm":
         with TemporaryDirectory(prefix="suture-") as cache:
-            build(EMBEDDERS, Adapter(name="minilm", config={"cache": cache}), _context()).embed(["a word"])
+            build(EMBEDDERS, Adapter(name="minilm", config={"cache": cache}), context()).embed(["a word"])
         verified = ", weights verified"
     return f"{embedder.identity}, {width} dimensions{verified}"
 
@@ -119,7 +135,7 @@ def _index(settings: Settings) -> str:
     folder = settings.state_dir / "index"
     if not folder.exists():
         return "there is none yet; `suture serve` makes it"
-    return f"{len(PassageIndex(folder, build(EMBEDDERS, settings.embedder, _context())))} passages"
+    return f"{len(PassageIndex(folder, build(EMBEDDERS, settings.embedder, context())))} passages"
 
 
 def _policies(settings: Settings) -> str:
@@ -127,8 +143,10 @@ def _policies(settings: Settings) -> str:
     from service.guard.policy import load_policies
     from service.registry import verb_catalogue
 
-    load_policies(settings.policies, verb_catalogue())
-    return f"{settings.policies or 'the default set'} is valid; mode {settings.mode}"
+    names = load_policies(settings.policies, verb_catalogue()).names
+    modes = ", ".join(f"{environment}: {mode}" for environment, mode in settings.modes.items())
+    permits = ", ".join(names) or "no policy, so everything is forbidden"
+    return f"{settings.policies or 'the default set'}: {permits}; mode {settings.mode}{f' ({modes})' if modes else ''}"
 
 
 def _topology(settings: Settings) -> str:
@@ -149,78 +167,29 @@ def _runbooks(settings: Settings) -> str:
     corpus = load_corpus([folder for folder in settings.corpus if folder.exists() or folder != settings.postmortems])
     if corpus.problems:
         raise BadInput("; ".join(str(problem) for problem in corpus.problems))
-    return f"{len(corpus.documents)} documents, {len(corpus.runbooks)} with a catalogue"
+    return f"{len(corpus.documents)} documents, {len(corpus.runbooks)} with actions"
 
 
-def _executors(settings: Settings) -> str:
-    """The configured executors accept their sections, and what they name answers."""
-    from service.registry import build_executors
+def _detector(settings: Settings) -> str:
+    """The detector accepts its section."""
+    from service.registry import DETECTORS, build
 
-    executors = build_executors(settings.executors, _context())
-    reached = [
-        _connect(name, address) for name, section in settings.executors.items() for address in _addresses(section)
-    ]
-    if not executors:
-        return "none is configured: nothing can be executed, only recommended"
-    return ", ".join(sorted(executors)) + (f"; {', '.join(reached)} answer" if reached else "")
-
-
-def _addresses(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _addresses(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _addresses(inner)
-    elif isinstance(value, str) and value.startswith(("http://", "https://", "unix://", "http+unix://")):
-        yield value
-
-
-def _connect(executor: str, address: str) -> str:
-    """Open a connection to the address and close it again."""
-    parts = urlsplit(address)
-    try:
-        if parts.scheme.endswith("unix"):
-            with socket.socket(socket.AF_UNIX) as opened:
-                opened.settimeout(_CONNECT_SECONDS)
-                opened.connect(unquote(parts.netloc) + parts.path)
-            return address
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "", port), _CONNECT_SECONDS):
-            return f"{parts.hostname}:{port}"
-    except OSError as error:
-        place = address if parts.scheme.endswith("unix") else f"{parts.hostname}:{parts.port or ''}"
-        raise Unavailable(f"executor {executor}: {place} does not answer: {error}; is it running?") from error
-
-
-def _source(settings: Settings) -> str:
-    """Who answers the queries of checks answers."""
-    from service.registry import SOURCES, build
-
-    if settings.source.name == "embedded":
-        return f"embedded; {len(settings.scrape)} scrape targets"
-    source = build(SOURCES, settings.source, _context())
-    if not source.healthy():
-        raise Unavailable(f"{source.name} does not answer; is its URL right, and is it running?")
-    return f"{source.name} answers"
+    if settings.detector.name == "off":
+        return "off: only alerts and other signals open incidents"
+    build(DETECTORS, settings.detector, context())
+    return settings.detector.name
 
 
 def _model(settings: Settings) -> str:
     if settings.model is None:
         return "none: the evidence ranker answers alone"
-    return f"{settings.model}, weight {settings.model_weight:g}"
-
-
-def _context() -> Context:
-    from models.domain.base import utc_now
-    from service.ports import Context
-    from service.security.secrets import resolve_secret
-
-    return Context(clock=utc_now, secret=resolve_secret)
+    unused = "" if settings.model_weight else ": it justifies, and changes no order until its skill was measured"
+    return f"{settings.model}, weight {settings.model_weight:g}{unused} (not called by this check)"
 
 
 CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("python", _python),
+    ("settings", _settings),
     ("state", _state),
     ("database", _database),
     ("embedder", _embedder),
@@ -228,8 +197,11 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("policies", _policies),
     ("topology", _topology),
     ("runbooks", _runbooks),
-    ("executors", _executors),
-    ("source", _source),
+    ("executors", executors),
+    ("scraping", scraping),
+    ("source", source),
+    ("detector", _detector),
+    ("ticketing", ticketing),
     ("language model", _model),
 )
 """In this order: what others need comes first."""

@@ -34,7 +34,17 @@ def finding(name, **overrides):
 
 
 def test_doctor_finds_nothing_wrong_with_an_installation(installation):
-    for name in ("state", "database", "policies", "topology", "runbooks", "executors", "source"):
+    for name in (
+        "settings",
+        "state",
+        "database",
+        "policies",
+        "topology",
+        "runbooks",
+        "executors",
+        "scraping",
+        "source",
+    ):
         found = finding(name, state_dir=installation)
         assert found.ok, found
 
@@ -51,6 +61,17 @@ def test_doctor_names_what_is_broken(installation, tmp_path):
     (installation / "admin.key").write_text("x")
     (installation / "admin.key").chmod(0o644)
     assert "chmod 600" in finding("state", state_dir=installation).detail
+
+
+def test_doctor_looks_at_what_is_outside(tmp_path, monkeypatch):
+    assert not finding("scraping", scrape=({"url": "http://127.0.0.1:1/metrics"},)).ok
+    assert "warmpu" in finding("detector", detector={"name": "lockstep", "config": {"warmpu": 1}}).detail
+    webhook = {"name": "webhook", "config": {"url": "http://127.0.0.1:1", "secret": "env:SECRET_THAT_IS_NOT_SET"}}
+    assert "SECRET_THAT_IS_NOT_SET" in finding("ticketing", ticketing=webhook).detail
+    monkeypatch.setenv("SUTURE_MODEL_WIGHT", "1")
+    assert "SUTURE_MODEL_WIGHT" in finding("settings").detail
+    (tmp_path / "file").touch()
+    assert "is a file" in finding("state", state_dir=tmp_path / "file" / "state").detail
 
 
 def test_doctor_finds_tables_of_another_revision(installation, stored):
