@@ -22,11 +22,15 @@ from service.pipeline import Pipeline
 from service.ports import Context, Detector
 from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
 from service.remediation.acting import Actor
+from service.remediation.closing import Closing
+from service.remediation.deciding import Deciding
 from service.remediation.durable import WorkflowClient, create_dbos
+from service.remediation.endings import Endings
+from service.remediation.executing import Executing
+from service.remediation.interruption import Interruption
 from service.remediation.replica import Replica
-from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
-from service.remediation.workflow import Remediation
+from service.remediation.workflow import Remediation, Steps
 from service.security.secrets import resolve_secret
 from service.settings import Settings
 from service.store.audit import AuditLog
@@ -68,6 +72,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     index = PassageIndex(settings.state_dir / "index", build(EMBEDDERS, settings.embedder, context))
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
     catalogue = verb_catalogue(executors)
+    interruption = Interruption()
     guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, kill_switch, executions, clock)
     pipeline = Pipeline(
         settings=settings,
@@ -79,14 +84,20 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         detector=_detector(settings, context),
         model=language_model(settings),
         guard=guard,
-        actor=Actor(executors, executions, clock),
+        actor=Actor(executors, executions, clock, interruption.pause),
     )
     replica = Replica(settings.state_dir)
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
-    outbox = TicketOutbox(dbos, client, ticketing, incidents)
-    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock, client.wake)
-    steps = Steps(pipeline, approvals, outbox, incidents, executions, recommendations, clock)
+    outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption)
+    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock)
+    closing = Closing(executions, incidents, outbox, clock)
+    pause = interruption.pause
+    steps = Steps(
+        Deciding(pipeline, approvals, outbox, closing, incidents, executions, recommendations, clock, pause),
+        Executing(pipeline, approvals, closing, incidents, executions, clock, pause),
+        Endings(pipeline, closing, outbox, incidents, executions, recommendations),
+    )
     return Parts(
         settings=settings,
         clock=clock,
@@ -105,11 +116,11 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         source=source,
         executors=executors,
         ticketing=ticketing,
-        intake=Intake(pipeline, database, incidents, executions, samples, states, settings, clock),
+        intake=Intake(pipeline, database, incidents, samples, states, settings, clock),
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
-        remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica),
+        remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica, interruption),
     )
 
 

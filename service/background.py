@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from models.domain.errors import SutureError
-from models.domain.incident import IncidentStatus
 from service.parts import Parts
 from service.sources.scrape import Scraper
 
@@ -21,6 +20,7 @@ _SAVE_EVERY = timedelta(seconds=30)
 _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
 _START_EVERY = timedelta(milliseconds=500)
+_RESCUE_EVERY = timedelta(seconds=30)
 
 
 class Loop:
@@ -85,10 +85,9 @@ def detector_loops(parts: Parts) -> list[Loop]:
 
 
 def worker_loops(parts: Parts) -> list[Loop]:
-    """Start the remediation of every open incident. By status, not by event: nothing is missed over a restart."""
-
-    def start_open() -> None:
-        for incident in parts.incidents.in_status(IncidentStatus.OPEN):
-            parts.remediation.start(incident)
-
-    return [Loop("start-remediations", _START_EVERY, start_open)]
+    """Start remediations and tell tickets how incidents ended. By status, not by event: a restart misses nothing."""
+    return [
+        Loop("start-remediations", _START_EVERY, parts.remediation.start_open),
+        Loop("tell-endings", _START_EVERY, parts.remediation.tell_endings),
+        Loop("rescue-remediations", _RESCUE_EVERY, parts.remediation.rescue),
+    ]

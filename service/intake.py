@@ -17,12 +17,13 @@ from models.domain.signal import Signal
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.store.database import Database
-from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.samples import SampleStore
 from service.store.state import CorrelationMemory, DetectorStates
 
 _log = logging.getLogger(__name__)
+
+_CORRELATE = "correlate"
 
 
 class SignalReceipt(Frozen):
@@ -42,7 +43,6 @@ class Intake:
         pipeline: Pipeline,
         database: Database,
         incidents: Incidents,
-        executions: Executions,
         samples: SampleStore,
         states: DetectorStates,
         settings: Settings,
@@ -51,7 +51,6 @@ class Intake:
         self._pipeline = pipeline
         self._database = database
         self._incidents = incidents
-        self._executions = executions
         self._samples = samples
         self._states = states
         self._settings = settings
@@ -102,14 +101,14 @@ class Intake:
 
     def resolve_quiet(self) -> list[str]:
         """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
-        with self._database.read() as connection:
-            active = [i for i in self._incidents.active(connection) if i.status is not IncidentStatus.OPEN]
         resolved = []
-        for incident in quiet(active, self._clock(), self._settings.resolve_after):
+        with self._database.write() as connection:
+            self._database.lock(connection, _CORRELATE)
             # While a remediation is on its way it decides how the incident ends.
-            if incident.status is IncidentStatus.ESCALATED:
+            handed_over = [i for i in self._incidents.active(connection) if i.status is IncidentStatus.ESCALATED]
+            for incident in quiet(handed_over, self._clock(), self._settings.resolve_after):
                 reason = "all of its signals went quiet"
-                self._incidents.transition(incident.id, IncidentStatus.RESOLVED, reason)
+                self._incidents.transition_in(connection, incident.id, IncidentStatus.RESOLVED, reason)
                 resolved.append(incident.id)
         return resolved
 
@@ -117,7 +116,7 @@ class Intake:
         now = self._clock()
         share = self._pipeline.failing_share()
         with self._database.write() as connection:
-            self._database.lock(connection, "correlate")
+            self._database.lock(connection, _CORRELATE)
             memory = self._memory.load(connection)
             active = self._incidents.active(connection)
             recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)

@@ -41,6 +41,9 @@ INCIDENT_TRANSITIONS: dict[IncidentStatus, frozenset[IncidentStatus]] = {
 ACTIVE_STATUSES = frozenset(_S) - {_S.RESOLVED, _S.CLOSED}
 """Statuses in which an incident still takes signals and work."""
 
+WORKING_STATUSES = ACTIVE_STATUSES - {_S.ESCALATED}
+"""Statuses in which Suture works on an incident; in the others it ended, or is a person's."""
+
 
 class Impact(Frozen):
     """Who suffers, and how much."""

@@ -83,7 +83,7 @@ def repositories(settings: Settings) -> Iterator[State]:
 
 
 def approvals_of(state: State) -> Approvals:
-    """Takes people's words; the service that runs the workflow is woken from here."""
+    """Takes people's words; the service that runs the workflow sees them in the database."""
     from models.domain.base import utc_now
     from service.guard.approvals import Approvals, signing_key
     from service.security.secrets import resolve_secret
@@ -91,20 +91,7 @@ def approvals_of(state: State) -> Approvals:
     settings = state.settings
     reference = settings.signing_key
     key = resolve_secret(reference).encode() if reference else signing_key(settings.state_dir / "signing.key")
-    return Approvals(state.executions, key, settings.approval_expires, utc_now, lambda workflow: _wake(state, workflow))
-
-
-def _wake(state: State, workflow: str) -> None:
-    from service.cli.output import note
-    from service.remediation.durable import WorkflowClient
-
-    client = WorkflowClient(state.settings)
-    try:
-        client.wake(workflow)
-    except Exception as error:  # noqa: BLE001  (the word is recorded already: only time is lost)
-        note(f"suture: recorded, but the service could not be woken ({error}); it looks by itself within 15 s")
-    finally:
-        client.close()
+    return Approvals(state.executions, key, settings.approval_expires, utc_now)
 
 
 def actor() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,15 +34,12 @@ class Standing:
 class Approvals:
     """Takes people's words and says how an execution stands."""
 
-    def __init__(
-        self, executions: Executions, key: bytes, expires: timedelta, clock: Clock, wake: Callable[[str], None]
-    ) -> None:
-        """`wake` tells a workflow, by its id, to look again; the words themselves are in the database."""
+    def __init__(self, executions: Executions, key: bytes, expires: timedelta, clock: Clock) -> None:
+        """`key` signs; `expires`: how long an execution waits, and how long a word holds."""
         self._executions = executions
         self._key = key
         self._expires = expires
         self._clock = clock
-        self._wake = wake
 
     def give(self, execution_id: str, *, approved: bool, by: str, role: Role, comment: str = "") -> Approval:
         """Record a person's word. Raises NotFound, Conflict (does not wait, expired, spoke already) or NotAllowed."""
@@ -70,7 +66,6 @@ class Approvals:
         )
         approval = unsigned.model_copy(update={"signature": self._sign(unsigned)})
         self._executions.add_approval(approval)
-        self._wake(self._executions.workflow_of(execution_id))
         return approval
 
     def standing(self, execution: Execution) -> Standing:
@@ -80,7 +75,7 @@ class Approvals:
             approval
             for approval in self._executions.approvals(execution.id)
             if hmac.compare_digest(approval.signature, self._sign(approval))
-            and approval.candidate_hash == execution.candidate.hash
+            and (approval.execution, approval.candidate_hash) == (execution.id, execution.candidate.hash)
             and now < approval.expires_at
         ]
         return Standing(

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from dbos import DBOS, DBOSClient, EnqueueOptions
 
 APPLICATION = "suture"
-APPROVAL = "approval"
-"""The topic on which a workflow hears that a person has spoken."""
-
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 """DBOS continues a workflow only with code of the same version. Raise it when the order of steps changes."""
+
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
@@ -37,7 +36,6 @@ def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
         # Each replica continues its own workflows after a restart.
         "executor_id": replica,
         "log_level": "WARNING",
-        "notification_listener_polling_interval_sec": 0.2,
     }
     DBOS(config=config)
     return DBOS
@@ -61,11 +59,14 @@ class WorkflowClient:
         self._opening = threading.Lock()
         self._client: DBOSClient | None = None
 
-    def wake(self, workflow: str) -> None:
-        """Tell a workflow, by its id, that a person has spoken. What was said is in the database: a lost waking only
-        costs time.
-        """
-        self._open().send(workflow, True, APPROVAL)
+    def ended(self, workflows: list[str]) -> dict[str, str]:
+        """Those of the workflows that ended, well or badly, with how: nothing will go on in them."""
+        if not workflows:
+            return {}
+        found = self._open().list_workflows(
+            workflow_ids=workflows, status=list(_ENDED), load_input=False, load_output=False
+        )
+        return {workflow.workflow_id: workflow.status for workflow in found}
 
     def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any) -> None:
         """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.

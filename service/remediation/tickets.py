@@ -9,32 +9,43 @@ from models.domain.base import Severity
 from models.domain.incident import Incident
 from service.ports import TicketDraft, Ticketing, TicketingError
 from service.remediation.durable import WorkflowClient
+from service.remediation.interruption import Interruption
 from service.store.incidents import Incidents
 
 if TYPE_CHECKING:
-    from dbos import DBOS, StepOptions
+    from dbos import DBOS
 
 _log = logging.getLogger(__name__)
 
 _QUEUE = "tickets"
 _WORKFLOW = "deliver-ticket-update"
 _POLL_SECONDS = 0.25
-# With a doubling wait from one second: the last try is about a quarter of an hour after the first.
-_ATTEMPTS = 10
+# Seconds between tries: the last one is about a quarter of an hour after the first.
+_PAUSES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 256)
 
 
 class TicketOutbox:
     """Updates are enqueued in a step's blink and delivered by a queue that runs one at a time per incident."""
 
-    def __init__(self, dbos: type[DBOS], client: WorkflowClient, ticketing: Ticketing, incidents: Incidents) -> None:
+    def __init__(
+        self,
+        dbos: type[DBOS],
+        client: WorkflowClient,
+        ticketing: Ticketing,
+        incidents: Incidents,
+        interruption: Interruption,
+    ) -> None:
         self._dbos = dbos
         self._client = client
         self._ticketing = ticketing
         self._incidents = incidents
+        self._interruption = interruption
 
         @dbos.workflow(name=_WORKFLOW)
         def deliver(incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
-            self._deliver(incident, kind, key, body)
+            with interruption.working():
+                interruption.check()
+                dbos.run_step({"name": f"ticket-{kind}"}, self._deliver, incident, kind, key, body)
 
     def open(self, incident: Incident, body: str) -> None:
         """Open the incident's ticket."""
@@ -58,42 +69,31 @@ class TicketOutbox:
         self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, place, incident, kind, key, body)
 
     def _deliver(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
-        from dbos import error as dbos_error
+        refusal = ""
+        for pause in (*_PAUSES, 0):
+            try:
+                self._update(incident, kind, key, body)
+                return
+            except TicketingError as error:
+                refusal = str(error)
+                if not error.retriable:
+                    break
+                _log.warning("ticket update %s: %s; it is tried again", key, error)
+                self._interruption.pause(pause)
+        # The incident says what its ticket is missing, and goes on.
+        _log.error("ticket update %s is given up: %s", key, refusal)
+        words = f"the ticket could not be updated ({kind}): {refusal}"
+        self._incidents.record(incident, "ticket", words, key=f"{key}-lost")
 
-        options: StepOptions = {"name": f"ticket-{kind}", "retries_allowed": True, "max_attempts": _ATTEMPTS}
-        try:
-            refusal = self._dbos.run_step(options, self._send, incident, kind, key, body)
-        except dbos_error.DBOSMaxStepRetriesExceeded as error:
-            refusal = f"given up after {_ATTEMPTS} attempts: {error}"
-        if refusal is not None:
-            # The incident says what its ticket is missing, and goes on.
-            _log.error("ticket update %s: %s", key, refusal)
-            words = f"the ticket could not be updated ({kind}): {refusal}"
-            self._incidents.record(incident, "ticket", words, key=f"{key}-lost")
-
-    def _send(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> str | None:
-        """None when delivered, else why it never will be. Raises _TryAgain."""
-        try:
-            return self._update(incident, kind, key, body)
-        except TicketingError as error:
-            if error.retriable:
-                raise _TryAgain(str(error)) from error
-            return str(error)
-
-    def _update(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> str | None:
+    def _update(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
         if kind == "open":
             draft = TicketDraft(incident, body["title"], body["body"], Severity(body["severity"]), body["labels"])
             self._incidents.set_ticket(incident, self._ticketing.open(draft, key))
-            return None
+            return
         reference = self._incidents.ticket(incident)
         if reference is None:
-            return f"{incident} has no ticket"
+            raise TicketingError(f"{incident} has no ticket", retriable=False)
         if kind == "comment":
             self._ticketing.comment(reference, body["text"], key)
         else:
             self._ticketing.close(reference, body["text"], key)
-        return None
-
-
-class _TryAgain(Exception):
-    """What a step raises to be retried: DBOS stores it, so it is plain."""

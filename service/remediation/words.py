@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from models.domain.base import format_duration
 from models.domain.execution import Decision, Execution, Verdict, Verification
-from models.domain.incident import Incident
+from models.domain.incident import Incident, IncidentStatus
 from models.domain.recommendation import RankedCandidate, Recommendation
 from models.domain.runbook import Check
 
@@ -72,12 +72,19 @@ def log(execution: Execution) -> str:
     return "\n".join([head, *steps])
 
 
-def resolution(incident: Incident, executions: Sequence[Execution]) -> str:
-    """The outcome, with which a ticket is closed."""
-    done = next((e for e in executions if e.verification and e.verification.health == "healthy"), None)
-    if done is None or done.verification is None:
-        return f"{incident.id} is {incident.status}."
-    return f"{incident.id} is resolved by {done.candidate.title} ({done.id}): {verification(done.verification)}"
+def ending(incident: Incident, executions: Sequence[Execution]) -> str:
+    """How the incident ended, or why a person must act: the last words in its ticket."""
+    last = next((entry for entry in reversed(incident.timeline) if entry.kind == incident.status), None)
+    reason, data = (last.text, last.data) if last else ("", {})
+    if incident.status is IncidentStatus.ESCALATED:
+        return f"**A person must act.** {reason}"
+    helped = next((e for e in executions if e.id == data.get("execution")), None)
+    if helped is not None and helped.verification is not None:
+        return (
+            f"{incident.id} is resolved by {helped.candidate.title} ({helped.id}): {verification(helped.verification)}"
+        )
+    by = f" by {data['by']}" if "by" in data else ""
+    return f"{incident.id} is {incident.status}{by}: {reason}"
 
 
 def _answer(passed: bool | None) -> str:

@@ -1,17 +1,25 @@
 """The durable workflow that carries one incident from open to resolved, or into a person's hands.
 
 It reads as the flow: investigate, then for each candidate in order: decide, approve, check, act, verify, roll back.
-Every line that touches the world is a step (steps.py), recorded once and never repeated after a crash.
+Every line that touches the world is a step (deciding.py, executing.py, endings.py), recorded once and never repeated
+after a crash.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.remediation.durable import APPROVAL, WorkflowClient
+from models.domain.incident import WORKING_STATUSES, IncidentStatus
+from service.remediation.deciding import Deciding
+from service.remediation.durable import WorkflowClient
+from service.remediation.endings import Endings
+from service.remediation.executing import Executing
+from service.remediation.interruption import Interruption
 from service.remediation.replica import Replica
-from service.remediation.steps import Steps
 from service.remediation.tickets import TicketOutbox
 from service.settings import Settings
 from service.store.incidents import Incidents
@@ -19,16 +27,27 @@ from service.store.incidents import Incidents
 if TYPE_CHECKING:
     from dbos import DBOS
 
-# A person's word wakes the workflow at once; it looks by itself this often in case the waking was lost.
-_LOOK_AGAIN_SECONDS = 15.0
-_BUSY_SECONDS = 5.0
-_BUSY_TRIES = 24
+_log = logging.getLogger(__name__)
+
+# An act in progress has this long to end before its worker does; the next launch asks the target what became of it.
+_STOP_SECONDS = 10.0
+# The database may be away for a while: the pauses between attempts at a step, a quarter of an hour in all.
+_PAUSES = (1.0, 2.0, 5.0, 10.0, *[30.0] * 29)
 
 Ending = Literal["resolved", "next", "person"]
 
 
+@dataclass(frozen=True)
+class Steps:
+    """All steps, by the part of the flow that they are of."""
+
+    deciding: Deciding
+    executing: Executing
+    endings: Endings
+
+
 class Remediation:
-    """Starts workflows, wakes them, and holds their code."""
+    """Starts workflows, ends them where they cannot go on, and holds their code."""
 
     def __init__(
         self,
@@ -39,18 +58,21 @@ class Remediation:
         settings: Settings,
         client: WorkflowClient,
         replica: Replica,
+        interruption: Interruption,
     ) -> None:
         self._dbos = dbos
-        self._steps = steps
+        self._deciding, self._executing, self._endings = steps.deciding, steps.executing, steps.endings
         self._outbox = outbox
         self._incidents = incidents
         self._settings = settings
         self._client = client
         self._replica = replica
+        self._interruption = interruption
 
         @dbos.workflow(name="remediate")
         def remediate(incident: str, episode: int) -> str:
-            return self._remediate(incident, episode)
+            with interruption.working():
+                return self._remediate(incident, episode)
 
         self._workflow = remediate
 
@@ -66,84 +88,105 @@ class Remediation:
 
     def stop(self) -> None:
         """Stop working; what is in progress continues at the next launch."""
+        if not self._interruption.stop(_STOP_SECONDS):
+            _log.warning("stopped during an act; the next start asks its target what became of it")
         self._client.close()
         self._dbos.destroy(destroy_registry=True)
         self._replica.release()
 
-    def start(self, incident: str) -> None:
-        """Start the workflow of an incident's present episode; a second start of the same one does nothing."""
+    def start_open(self) -> None:
+        """Start the workflow of each open incident's present episode; a second start of the same one does nothing."""
         from dbos import SetWorkflowID
 
-        episode = self._incidents.get(incident).episode
-        with SetWorkflowID(f"remediate-{incident}-{episode}"):
-            self._dbos.start_workflow(self._workflow, incident, episode)
+        for incident, episode in self._incidents.episodes([IncidentStatus.OPEN]):
+            with SetWorkflowID(_workflow_of(incident, episode)):
+                self._dbos.start_workflow(self._workflow, incident, episode)
+
+    def rescue(self) -> None:
+        """Hand over incidents whose workflow ended without them: they would wait for ever."""
+        waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
+        for workflow, how in self._client.ended(list(waiting)).items():
+            self._endings.abandon(*waiting[workflow], f"its remediation stopped ({how.lower()})")
 
     def cancel(self, execution: str, by: str) -> None:
         """Cancel an execution that waits. Raises NotFound, or Conflict where it acts already."""
-        workflow = self._steps.cancel(execution, by)
-        self._client.wake(workflow)
+        self._deciding.cancel(execution, by)
+
+    def tell_endings(self) -> None:
+        """Put what tickets are owed on the outbox: their incidents ended, or were handed over, whoever did it."""
+        self._endings.tell_tickets()
 
     def _step(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._dbos.run_step({"name": name}, function, *arguments)
+        self._interruption.check()
+        return self._dbos.run_step({"name": name}, self._patiently, function, *arguments)
+
+    def _patiently(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Again where the database was away: a step may run again as after a crash, so it is idempotent."""
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
+        for pause in _PAUSES:
+            try:
+                return function(*arguments)
+            except (OperationalError, InterfaceError) as error:
+                _log.warning("a step of a remediation waits for the database: %s", error.orig)
+                self._interruption.pause(pause)
+        return function(*arguments)
 
     def _remediate(self, incident: str, episode: int) -> str:
-        plan = self._step("investigate", self._steps.investigate, incident, episode)
+        try:
+            return self._carry(incident, episode)
+        except Exception as error:  # noqa: BLE001  (whatever it is: nobody would work on the incident any more)
+            self._interruption.check()
+            _log.exception("the remediation of %s failed", incident)
+            self._step("abandon", self._endings.abandon, incident, episode, f"{type(error).__name__}: {error}")
+            return "abandoned"
+
+    def _carry(self, incident: str, episode: int) -> str:
+        plan = self._step("investigate", self._deciding.investigate, incident, episode)
         reason = str(plan["reason"])
         for attempt, index in enumerate(plan["order"], 1):
             if attempt > self._settings.max_attempts:
                 reason = f"{self._settings.max_attempts} candidates were tried, the most that are allowed"
                 break
-            ending, reason = self._try(incident, plan["recommendation"], index, attempt)
+            ending, reason = self._try(incident, episode, plan["recommendation"], index, attempt)
             if ending == "resolved":
-                self._step("learn", self._steps.learn, incident, episode)
+                self._step("learn", self._endings.learn, incident, episode)
                 return "resolved"
             if ending == "person":
                 break
-        self._step("hand-over", self._steps.hand_over, incident, episode, reason)
+        self._step("hand-over", self._endings.hand_over, incident, episode, reason)
         return "escalated"
 
-    def _try(self, incident: str, recommendation: str, index: int, attempt: int) -> tuple[Ending, str]:
+    def _try(self, incident: str, episode: int, recommendation: str, index: int, attempt: int) -> tuple[Ending, str]:
         """Carry one candidate through; says how it ended and why."""
-        name = f"{attempt}"
-        workflow = self._dbos.workflow_id
-        decided = self._step(f"decide-{name}", self._steps.decide, incident, recommendation, index, attempt, workflow)
-        if decided["verdict"] == "forbid":
-            return "next", decided["reason"]
+        name, workflow = f"{attempt}", _workflow_of(incident, episode)
+        decide = partial(self._deciding.decide, workflow=workflow)
+        decided = self._step(f"decide-{name}", decide, incident, episode, recommendation, index, attempt)
         execution = decided["execution"]
+        if execution is None:
+            return decided["ending"], decided["reason"]
         if decided["verdict"] == "needs_approval":
-            word = self._await_approval(execution)
+            word = self._step(f"approval-{name}", self._deciding.await_approval, execution, episode)
             if word != "approved":
-                reason = self._step(f"declined-{name}", self._steps.decline, execution, word)
+                reason = self._step(f"declined-{name}", self._deciding.decline, execution, word)
                 return ("next" if word == "rejected" else "person"), reason
-        started = self._start(execution, name)
-        if started is not None:
-            return "next", started
-        return self._act(execution, name)
+        started = self._step(f"start-{name}", self._executing.start, execution, episode)
+        if not started["started"]:
+            return started["ending"], started["reason"]
+        return self._act(execution, episode, name)
 
-    def _await_approval(self, execution: str) -> str:
-        while True:
-            found = self._step("look-for-approval", self._steps.approval, execution)
-            if found["word"] != "waiting":
-                return str(found["word"])
-            self._dbos.recv(APPROVAL, timeout_seconds=min(_LOOK_AGAIN_SECONDS, found["seconds_left"]))
-
-    def _start(self, execution: str, name: str) -> str | None:
-        """None once it may act; else why it may not."""
-        for _ in range(_BUSY_TRIES):
-            answer = self._step(f"start-{name}", self._steps.start, execution)
-            if not answer["busy"]:
-                return answer["refused"]  # type: ignore[no-any-return]
-            self._dbos.sleep(_BUSY_SECONDS)
-        return str(self._step(f"still-busy-{name}", self._steps.give_up_waiting, execution))
-
-    def _act(self, execution: str, name: str) -> tuple[Ending, str]:
-        acted = self._step(f"act-{name}", self._steps.act, execution)
+    def _act(self, execution: str, episode: int, name: str) -> tuple[Ending, str]:
+        acted = self._step(f"act-{name}", self._executing.act, execution)
         if acted["result"] == "uncertain":
-            return "person", self._step(f"uncertain-{name}", self._steps.uncertain, execution, acted["detail"])
+            return "person", self._step(f"uncertain-{name}", self._executing.uncertain, execution, acted["detail"])
         if acted["result"] == "failed":
-            return "next", self._step(f"failed-{name}", self._steps.failed, execution, acted["detail"])
-        verified = self._step(f"verify-{name}", self._steps.verify, execution)
+            return "next", self._step(f"failed-{name}", self._executing.failed, execution, acted["detail"])
+        verified = self._step(f"verify-{name}", self._executing.verify, execution, episode)
         if verified["health"] == "healthy":
-            return "resolved", self._step(f"succeeded-{name}", self._steps.succeeded, execution, verified)
-        back = self._step(f"roll-back-{name}", self._steps.roll_back, execution, verified)
+            return "resolved", self._step(f"succeeded-{name}", self._executing.succeeded, execution, verified)
+        back = self._step(f"roll-back-{name}", self._executing.roll_back, execution, verified)
         return ("person" if back["uncertain"] else "next"), back["detail"]
+
+
+def _workflow_of(incident: str, episode: int) -> str:
+    return f"remediate-{incident}-{episode}"

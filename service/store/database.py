@@ -15,6 +15,7 @@ from models.domain.errors import BadInput, Unavailable
 
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "suture_writes"
+_ONE_VIEW = "REPEATABLE READ"
 
 
 class Database:
@@ -25,11 +26,13 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # PostgreSQL's default shows each statement its own instant; SQLite's readers have one view anyway.
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_ONE_VIEW)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing is written."""
-        with self.engine.begin() as connection:
+        with self._reading.begin() as connection:
             yield connection
 
     @contextmanager

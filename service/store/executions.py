@@ -57,14 +57,6 @@ class Executions:
         with self._database.read() as connection:
             return self._load(connection, identifier)
 
-    def workflow_of(self, identifier: str) -> str:
-        """The workflow that carries the execution: whom to wake after an approval."""
-        with self._database.read() as connection:
-            found = connection.execute(select(executions.c.workflow).where(executions.c.id == identifier)).scalar()
-        if found is None:
-            raise NotFound(f"there is no execution {identifier}")
-        return str(found)
-
     def page(
         self,
         *,
@@ -91,19 +83,27 @@ class Executions:
         with self._database.read() as connection:
             return dict(connection.execute(query).all())
 
-    def transition(self, identifier: str, to: ExecutionState, step: StepRecord, **changes: Any) -> Execution:
+    def transition(
+        self, identifier: str, to: ExecutionState, step: StepRecord, *, actor: str = "suture", **changes: Any
+    ) -> Execution:
         """Move to a state and record the step that did it, with changed fields. The state it is in already: no change.
 
         Raises Conflict where the state may not follow, TargetBusy where another execution is active on the target.
         """
         try:
             with self._database.write() as connection:
-                return self._move(connection, identifier, to, step, changes)
+                return self._move(connection, identifier, to, step, actor, changes)
         except IntegrityError as error:
             raise TargetBusy(f"another execution is active on the target of {identifier}") from error
 
     def _move(
-        self, connection: Connection, identifier: str, to: ExecutionState, step: StepRecord, changes: dict[str, Any]
+        self,
+        connection: Connection,
+        identifier: str,
+        to: ExecutionState,
+        step: StepRecord,
+        actor: str,
+        changes: dict[str, Any],
     ) -> Execution:
         execution = self._load(connection, identifier, lock=True)
         if execution.state is to:
@@ -116,15 +116,13 @@ class Executions:
         if to in FINAL_STATES:
             changes = {"ended_at": now, **changes}
         moved = execution.model_copy(update={**changes, "state": to, "steps": (*execution.steps, step)})
-        changed = connection.execute(
+        connection.execute(
             update(executions)
-            .where(executions.c.id == identifier, executions.c.state == execution.state)
+            .where(executions.c.id == identifier)
             .values(state=to, document=moved.model_dump(mode="json", by_alias=True))
         )
-        if changed.rowcount != 1:
-            raise Conflict(f"{identifier} left the state {execution.state} meanwhile")
         details = {"from": execution.state, "to": to, "step": step.name, "detail": step.detail}
-        self._audit.append(connection, f"execution.{to}", identifier, details)
+        self._audit.append(connection, f"execution.{to}", identifier, details, actor)
         return moved
 
     def record(self, identifier: str, step: StepRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from models.domain.base import Clock
 from models.domain.errors import Conflict, NotFound
-from models.domain.incident import ACTIVE_STATUSES, INCIDENT_TRANSITIONS, Incident, IncidentStatus, TimelineEntry
+from models.domain.incident import (
+    ACTIVE_STATUSES,
+    INCIDENT_TRANSITIONS,
+    WORKING_STATUSES,
+    Incident,
+    IncidentStatus,
+    TimelineEntry,
+)
 from service.store.audit import AuditLog
 from service.store.database import Database
 from service.store.tables import incidents, timeline
@@ -66,10 +73,11 @@ class Incidents:
             raise Conflict(f"{incident.id} was changed by someone else meanwhile")
         return incident.model_copy(update={"version": incident.version + 1})
 
-    def update(self, incident: Incident) -> Incident:
-        """As `save`, in a transaction of its own."""
+    def change(self, identifier: str, changed: Callable[[Incident], Incident]) -> Incident:
+        """Store what `changed` makes of the document as it is now; nobody else changes it meanwhile."""
         with self._database.write() as connection:
-            return self.save(connection, incident)
+            row = self._locked(connection, identifier)
+            return self.save(connection, changed(_incident(row)))
 
     def transition(
         self,
@@ -95,26 +103,50 @@ class Incidents:
         data: dict[str, Any] | None = None,
     ) -> bool:
         """As `transition`, in the caller's transaction."""
-        number, now = incident_number(identifier), self._clock()
-        row = connection.execute(select(incidents.c.status).where(incidents.c.number == number)).scalar()
-        if row is None:
-            raise NotFound(f"there is no incident {identifier}")
-        current = IncidentStatus(row)
+        row = self._locked(connection, identifier)
+        return self._move(connection, row, to, reason, actor, data or {})
+
+    def advance(
+        self, identifier: str, episode: int, to: IncidentStatus, reason: str, data: dict[str, Any] | None = None
+    ) -> bool:
+        """Move an incident on as its remediation goes on; False, and no change, where it is no longer Suture's.
+
+        That is where a person ended or took it, or where it is in a later episode. Raises Conflict as `transition`.
+        """
+        with self._database.write() as connection:
+            row = self._locked(connection, identifier)
+            if row.document["episode"] != episode:
+                return False
+            if row.status not in WORKING_STATUSES and row.status != to:
+                return False
+            self._move(connection, row, to, reason, "suture", data or {})
+            return True
+
+    def _move(
+        self, connection: Connection, row: Row[Any], to: IncidentStatus, reason: str, actor: str, data: dict[str, Any]
+    ) -> bool:
+        current, identifier, now = IncidentStatus(row.status), f"{_PREFIX}{row.number}", self._clock().isoformat()
         if current is to:
             return False
         if to not in INCIDENT_TRANSITIONS[current]:
             raise Conflict(f"{identifier} is {current}; it cannot become {to}")
-        values: dict[str, Any] = {"status": to, "updated_at": now.isoformat()}
-        values["ended_at"] = now.isoformat() if to not in ACTIVE_STATUSES else None
-        changed = connection.execute(
-            update(incidents).where(incidents.c.number == number, incidents.c.status == current).values(**values)
-        )
-        if changed.rowcount != 1:
-            raise Conflict(f"{identifier} left the status {current} meanwhile")
-        details = {"from": current, "to": to, "reason": reason, **(data or {})}
+        values: dict[str, Any] = {"status": to, "updated_at": now}
+        values["ended_at"] = now if to not in ACTIVE_STATUSES else None
+        # The ticket's update is owed from the same instant on: a crash cannot lose it.
+        values["ticket_owed"] = f"{to} {now}" if to not in WORKING_STATUSES else None
+        connection.execute(update(incidents).where(incidents.c.number == row.number).values(**values))
+        details = {"from": current, "to": to, "reason": reason, **data}
         self._audit.append(connection, f"incident.{to}", identifier, details, actor)
-        self.note(connection, identifier, str(to), reason, data or {})
+        by = {} if actor == "suture" else {"by": actor}
+        self.note(connection, identifier, str(to), reason, {**data, **by})
         return True
+
+    def _locked(self, connection: Connection, identifier: str) -> Row[Any]:
+        query = select(incidents).where(incidents.c.number == incident_number(identifier)).with_for_update()
+        row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no incident {identifier}")
+        return row
 
     def note(
         self,
@@ -153,6 +185,26 @@ class Incidents:
         query = select(incidents.c.ticket).where(incidents.c.number == incident_number(identifier))
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+    def tickets_owed(self) -> list[tuple[str, str]]:
+        """Incidents that ended or were handed over since their tickets were told; with what `ticket_told` takes."""
+        query = select(incidents.c.number, incidents.c.ticket_owed).where(incidents.c.ticket_owed.is_not(None))
+        with self._database.read() as connection:
+            return [(f"{_PREFIX}{row.number}", row.ticket_owed) for row in connection.execute(query)]
+
+    def ticket_told(self, identifier: str, owed: str) -> None:
+        """The ticket's update is on its way; one that became due meanwhile stays owed."""
+        told = update(incidents).where(
+            incidents.c.number == incident_number(identifier), incidents.c.ticket_owed == owed
+        )
+        with self._database.write() as connection:
+            connection.execute(told.values(ticket_owed=None))
+
+    def has_ticket_updates(self, identifier: str) -> bool:
+        """Whether anything was ever put on the way to the incident's ticket."""
+        query = select(incidents.c.ticket_updates).where(incidents.c.number == incident_number(identifier))
+        with self._database.read() as connection:
+            return bool(connection.execute(query).scalar())
 
     def next_ticket_update(self, identifier: str) -> int:
         """The place of the next update of the incident's ticket: 1, 2, …"""
@@ -197,22 +249,23 @@ class Incidents:
             return [_incident(row) for row in connection.execute(query)]
 
     def active(self, connection: Connection) -> list[Incident]:
-        """All incidents that still take signals, oldest first."""
+        """All incidents that still take signals, oldest first; held until the transaction ends."""
         query = select(incidents).where(incidents.c.status.in_(list(ACTIVE_STATUSES))).order_by(incidents.c.number)
-        return [_incident(row) for row in connection.execute(query)]
+        return [_incident(row) for row in connection.execute(query.with_for_update())]
 
     def ended_since(self, connection: Connection, since: datetime) -> list[Incident]:
-        """Incidents that ended at `since` or later: a signal of theirs reopens rather than opens."""
-        query = select(incidents).where(
-            incidents.c.status.not_in(list(ACTIVE_STATUSES)), incidents.c.ended_at >= since.isoformat()
-        )
-        return [_incident(row) for row in connection.execute(query)]
+        """Incidents that ended at `since` or later: a signal of theirs reopens one. Held as those of `active`."""
+        ended = incidents.c.status.not_in(list(ACTIVE_STATUSES))
+        query = select(incidents).where(ended, incidents.c.ended_at >= since.isoformat()).order_by(incidents.c.number)
+        return [_incident(row) for row in connection.execute(query.with_for_update())]
 
-    def in_status(self, status: IncidentStatus) -> list[str]:
-        """Identifiers of the incidents in a status, oldest first."""
-        query = select(incidents.c.number).where(incidents.c.status == status).order_by(incidents.c.number)
+    def episodes(self, statuses: Collection[IncidentStatus]) -> list[tuple[str, int]]:
+        """Identifiers and present episodes of the incidents in any of the statuses, oldest first."""
+        episode = incidents.c.document["episode"].as_integer()
+        query = select(incidents.c.number, episode).where(incidents.c.status.in_(list(statuses)))
         with self._database.read() as connection:
-            return [f"{_PREFIX}{number}" for number in connection.execute(query).scalars()]
+            rows = connection.execute(query.order_by(incidents.c.number)).all()
+        return [(f"{_PREFIX}{number}", int(in_episode)) for number, in_episode in rows]
 
     def counts(self) -> dict[str, int]:
         """How many incidents are in each status."""

@@ -30,6 +30,7 @@ class KillSwitch:
     def turn(self, on: bool, actor: str) -> None:
         """Turn it; the change is audited."""
         with self._database.write() as connection:
+            self._database.lock(connection, _KILL)
             connection.execute(delete(switches).where(switches.c.name == _KILL))
             connection.execute(insert(switches).values(name=_KILL, value=on))
             self._audit.append(connection, "kill-switch.on" if on else "kill-switch.off", _KILL, {}, actor)
@@ -59,6 +60,7 @@ class DetectorStates:
     def save(self, name: str, state: bytes) -> None:
         """Keep the newest state of the detector of that name."""
         with self._database.write() as connection:
+            self._database.lock(connection, "detector-state")
             connection.execute(delete(detector_states).where(detector_states.c.name == name))
             connection.execute(
                 insert(detector_states).values(name=name, saved_at=self._clock().timestamp(), state=state)

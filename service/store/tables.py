@@ -36,11 +36,19 @@ incidents = Table(
     Column("version", Integer, nullable=False),
     Column("updated_at", String(40), nullable=False),
     Column("ended_at", String(40)),
-    Column("ticket", String(200)),
+    Column("ticket", Text),
     # Counts the updates of its ticket: their order.
     Column("ticket_updates", Integer, nullable=False),
+    # The ending that its ticket has not been told yet.
+    Column("ticket_owed", String(80)),
     Column("document", JSON, nullable=False),
     Index("incidents_status", "status"),
+    Index(
+        "incidents_ticket_owed",
+        "ticket_owed",
+        sqlite_where=text("ticket_owed IS NOT NULL"),
+        postgresql_where=text("ticket_owed IS NOT NULL"),
+    ),
 )
 
 timeline = Table(

@@ -110,9 +110,9 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
         pipeline = Pipeline(
             settings=settings, clock=clock, topology=Topology(), corpus=stand_in, evidence=stand_in, source=None
         )
-        intake = Intake(pipeline, database, incidents, executions, samples, states, settings, clock)
+        intake = Intake(pipeline, database, incidents, samples, states, settings, clock)
         intake.start_detecting()
-        approvals = Approvals(executions, b"key", settings.approval_expires, clock, lambda workflow: None)
+        approvals = Approvals(executions, b"key", settings.approval_expires, clock)
         others: dict[str, Any] = {"source": Source(), "index": Index(), "remediation": Remediation()}
         made.append(
             Parts(

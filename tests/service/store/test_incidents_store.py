@@ -90,20 +90,73 @@ def test_of_many_writers_exactly_one_makes_a_transition(store):
         assert sum(pool.map(attempt, range(8))) == 1
 
 
+def save(store, incident):
+    with store.database.write() as connection:
+        return store.save(connection, incident)
+
+
 def test_a_writer_that_read_an_older_version_is_refused(store):
     old = add(store)
-    store.update(old.model_copy(update={"title": "newer"}))
+    save(store, old.model_copy(update={"title": "newer"}))
     with pytest.raises(Conflict):
-        store.update(old.model_copy(update={"title": "from an old reading"}))
+        save(store, old.model_copy(update={"title": "from an old reading"}))
     assert store.get(old.id).title == "newer"
 
 
 def test_saving_a_document_does_not_touch_status_or_timeline(store):
     incident = add(store)
     store.transition(incident.id, S.INVESTIGATING, "working")
-    store.update(incident.model_copy(update={"title": "changed"}))
+    save(store, incident.model_copy(update={"title": "changed"}))
     assert store.get(incident.id).status is S.INVESTIGATING
     assert len(store.get(incident.id).timeline) == 2
+
+
+def test_many_changes_at_once_are_all_kept(store):
+    incident = add(store).id
+
+    def widen(number):
+        store.change(incident, lambda now: now.model_copy(update={"services": (*now.services, f"s{number}")}))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(widen, range(16)))
+    assert sorted(store.get(incident).services) == sorted(f"s{number}" for number in range(16))
+
+
+@pytest.mark.parametrize("taken", [S.ESCALATED, S.RESOLVED, S.CLOSED])
+def test_a_remediation_leaves_alone_what_a_person_ended_or_took(store, taken):
+    incident = add(store).id
+    store.transition(incident, taken, "mine", actor="ann")
+    others = [status for status in S if status not in {taken, S.OPEN}]
+    assert not any(store.advance(incident, 1, status, "on the way") for status in others)
+    assert store.get(incident).status is taken
+    assert store.get(incident).timeline[-1].data == {"by": "ann"}
+
+
+def test_a_remediation_of_an_earlier_episode_changes_nothing(store):
+    incident = add(store, episode=2).id
+    assert not store.advance(incident, 1, S.INVESTIGATING, "from before")
+    assert store.advance(incident, 2, S.INVESTIGATING, "now")
+    assert store.advance(incident, 2, S.INVESTIGATING, "again, after a crash")
+
+
+def test_an_ending_is_owed_to_the_ticket_until_it_is_told(store):
+    incident = add(store).id
+    assert store.tickets_owed() == []
+    store.transition(incident, S.ESCALATED, "look")
+    [(owing, first)] = store.tickets_owed()
+    assert owing == incident
+    store.transition(incident, S.CLOSED, "done")
+    store.ticket_told(incident, first)
+    [(_, second)] = store.tickets_owed()
+    assert second.startswith("closed ")
+    store.ticket_told(incident, second)
+    assert store.tickets_owed() == []
+
+
+def test_the_present_episodes_of_a_status(store):
+    one, two = add(store).id, add(store, episode=3).id
+    store.transition(add(store).id, S.CLOSED, "over")
+    assert store.episodes([S.OPEN]) == [(one, 1), (two, 3)]
 
 
 def test_a_timeline_entry_of_a_known_key_is_written_once(store):

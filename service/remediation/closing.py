@@ -1,0 +1,80 @@
+"""How an execution ends: its final state, what it taught, and the words in the incident's timeline and ticket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.domain.base import Clock
+from models.domain.errors import Conflict
+from models.domain.execution import FINAL_STATES, Execution, ExecutionState, Outcome, StepRecord, Verification
+from service.remediation import words
+from service.remediation.tickets import TicketOutbox
+from service.store.executions import Executions
+from service.store.incidents import Incidents
+
+TAKEN = "a person has the incident now"
+
+
+class Closing:
+    """Ends executions. Everything here may run again after a crash and does no harm."""
+
+    def __init__(self, executions: Executions, incidents: Incidents, outbox: TicketOutbox, clock: Clock) -> None:
+        self._executions = executions
+        self._incidents = incidents
+        self._outbox = outbox
+        self._clock = clock
+
+    def close(
+        self,
+        identifier: str,
+        to: ExecutionState,
+        step: StepRecord,
+        kind: str,
+        verification: Verification | None = None,
+    ) -> Execution:
+        """End an execution and tell of it with the step's detail. One that ended otherwise meanwhile stays as it is."""
+        changes: dict[str, Any] = {"verification": verification} if verification else {}
+        try:
+            execution = self._executions.transition(identifier, to, step, **changes)
+        except Conflict:
+            ended = self._executions.get(identifier)
+            if ended.state not in FINAL_STATES:
+                raise
+            return ended
+        if execution.started_at is not None and to is not ExecutionState.CANCELLED:
+            self._learn(execution)
+        self._tell(execution, kind, step.detail)
+        return execution
+
+    def abandon(self, incident: str, reason: str) -> None:
+        """End every execution of the incident that goes on no longer: what was begun may have had its effect."""
+        for _, execution in self._executions.page(incident=incident, limit=100):
+            if execution.state in FINAL_STATES:
+                continue
+            if execution.state is ExecutionState.PENDING:
+                step = StepRecord(name="abandoned", state="failed", at=self._clock(), detail=reason)
+                self.close(execution.id, ExecutionState.CANCELLED, step, "declined")
+            else:
+                step = StepRecord(name="abandoned", state="uncertain", at=self._clock(), detail=reason)
+                self.close(execution.id, ExecutionState.UNCERTAIN, step, "uncertain")
+
+    def _tell(self, execution: Execution, kind: str, text: str) -> None:
+        key = f"{kind}-{execution.id}"
+        self._incidents.record(execution.incident, kind, text, {"execution": execution.id}, key=key)
+        self._outbox.comment(execution.incident, key, words.log(execution))
+
+    def _learn(self, execution: Execution) -> None:
+        candidate = execution.candidate
+        self._executions.add_outcome(
+            Outcome(
+                execution=execution.id,
+                incident=execution.incident,
+                runbook=candidate.runbook,
+                action=candidate.action,
+                uses=candidate.uses,
+                environment=candidate.environment,
+                state=execution.state,
+                verified=execution.state is ExecutionState.SUCCEEDED,
+                at=self._clock(),
+            )
+        )

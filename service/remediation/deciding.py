@@ -1,0 +1,165 @@
+"""The steps before an act: look into the incident, recommend, ask the guard, wait for people.
+
+Each may run again after a crash, so each is idempotent; each returns JSON. A person may end or take over the incident
+at any time: a step that would begin something makes sure first that the incident is still Suture's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from models.domain.base import Clock
+from models.domain.errors import Conflict, NotFound
+from models.domain.execution import Execution, ExecutionState, Mode, StepRecord, Verdict
+from models.domain.incident import WORKING_STATUSES, Incident, IncidentStatus
+from models.domain.recommendation import Recommendation
+from service.guard.approvals import Approvals
+from service.pipeline import Pipeline
+from service.remediation import words
+from service.remediation.closing import TAKEN, Closing
+from service.remediation.tickets import TicketOutbox
+from service.store.executions import Executions
+from service.store.incidents import Incidents
+from service.store.recommendations import Recommendations
+
+_S = IncidentStatus
+_E = ExecutionState
+
+_LOOK_SECONDS = 0.5
+
+
+class Deciding:
+    """What is done until a candidate may run, with its words in the timeline and the ticket."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        approvals: Approvals,
+        outbox: TicketOutbox,
+        closing: Closing,
+        incidents: Incidents,
+        executions: Executions,
+        recommendations: Recommendations,
+        clock: Clock,
+        pause: Callable[[float], None],
+    ) -> None:
+        """`pause` waits for so many seconds, or ends the step where the worker stops."""
+        self._pipeline = pipeline
+        self._approvals = approvals
+        self._outbox = outbox
+        self._closing = closing
+        self._incidents = incidents
+        self._executions = executions
+        self._recommendations = recommendations
+        self._clock = clock
+        self._pause = pause
+
+    def investigate(self, incident_id: str, episode: int) -> dict[str, Any]:
+        """Open the ticket, look into the incident, recommend. Returns what to try, in order, or why nothing."""
+        reason = "looking for the cause and for what helps"
+        if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, reason):
+            return {"recommendation": None, "order": [], "reason": TAKEN}
+        self._incidents.change(incident_id, self._pipeline.localise)
+        incident = self._incidents.get(incident_id)
+        self._outbox.open(incident, words.opening(incident))
+        mode = self._pipeline.settings.mode_of(incident.environment)
+        people_act = f"the environment {incident.environment!r} is in mode {mode}: people act, Suture does not"
+        if mode is Mode.OBSERVE:
+            return {"recommendation": None, "order": [], "reason": people_act}
+        made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
+        text = words.recommendation(made)
+        data = {"recommendation": made.id}
+        self._incidents.record(incident_id, "recommended", text.splitlines()[0], data, key=made.id)
+        self._outbox.comment(incident_id, f"recommended-{episode}", text)
+        if made.abstained:
+            return {"recommendation": made.id, "order": [], "reason": made.abstained.reason}
+        if mode is Mode.SUGGEST:
+            return {"recommendation": made.id, "order": [], "reason": people_act}
+        order = self._pipeline.worth_trying(made)
+        return {"recommendation": made.id, "order": order, "reason": "no candidate was left to try"}
+
+    def decide(
+        self, incident_id: str, episode: int, recommendation: str, index: int, attempt: int, workflow: str
+    ) -> dict[str, Any]:
+        """Ask the guard about one candidate; where it may go on, store its execution. A decision is made once."""
+        identifier = f"EXE-{recommendation.removeprefix('REC-')}-{attempt}"
+        try:
+            execution = self._executions.get(identifier)
+        except NotFound:
+            if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, "the next candidate is looked at"):
+                return {"execution": None, "ending": "person", "reason": TAKEN}
+            ranked = self._recommendations.get(recommendation).candidates[index]
+            decision = self._pipeline.decide(ranked)
+            text = words.decision(ranked, decision)
+            data = {"execution": identifier, "verdict": decision.verdict, "policies": list(decision.policies)}
+            self._incidents.record(incident_id, "decided", text, data, key=f"decided-{identifier}")
+            self._outbox.comment(incident_id, f"decided-{identifier}", text)
+            if decision.verdict is Verdict.FORBID:
+                return {"execution": None, "ending": "next", "reason": text}
+            execution = Execution(
+                id=identifier,
+                incident=incident_id,
+                candidate=ranked.candidate,
+                probability=ranked.probability,
+                decision=decision,
+                created_at=self._clock(),
+            )
+            self._executions.add(execution, workflow)
+        if execution.decision.verdict is Verdict.NEEDS_APPROVAL:
+            reason, waits = execution.decision.reason, {"execution": identifier}
+            self._incidents.advance(incident_id, episode, _S.AWAITING_APPROVAL, reason, waits)
+        return {"execution": identifier, "verdict": str(execution.decision.verdict)}
+
+    def await_approval(self, execution_id: str, episode: int) -> str:
+        """Wait for the word: `approved`, `rejected`, `expired`, `cancelled`, or `taken` with the incident."""
+        while True:
+            execution = self._executions.get(execution_id)
+            standing = self._approvals.standing(execution)
+            left = standing.expires_in.total_seconds()
+            if execution.state is _E.CANCELLED:
+                return "cancelled"
+            if not self._is_ours(execution.incident, episode):
+                return "taken"
+            if standing.rejected_by:
+                return "rejected"
+            if standing.enough(execution.decision.approvals_needed):
+                return "approved"
+            if left <= 0:
+                return "expired"
+            self._pause(min(_LOOK_SECONDS, left))
+
+    def decline(self, execution_id: str, word: str) -> str:
+        """End an execution that people did not let run."""
+        execution = self._executions.get(execution_id)
+        people = ", ".join(self._approvals.standing(execution).rejected_by)
+        reason = {
+            "rejected": f"{people} rejected {execution.candidate.title!r}",
+            "expired": f"nobody decided on {execution.candidate.title!r} in time",
+            "cancelled": f"{execution.candidate.title!r} was cancelled",
+            "taken": TAKEN,
+        }[word]
+        record = StepRecord(name="approval", state="failed", at=self._clock(), detail=reason)
+        self._closing.close(execution_id, _E.CANCELLED, record, "declined")
+        return reason
+
+    def cancel(self, execution_id: str, by: str) -> None:
+        """Cancel what waits. Raises Conflict where it acts already."""
+        execution = self._executions.get(execution_id)
+        if execution.state is not _E.PENDING:
+            raise Conflict(f"{execution_id} is {execution.state}; only a pending execution can be cancelled")
+        record = StepRecord(name="cancel", state="done", at=self._clock(), detail=f"cancelled by {by}")
+        self._executions.transition(execution_id, _E.CANCELLED, record, actor=by)
+
+    def _recommend(self, incident: Incident, identifier: str) -> Recommendation:
+        # Made once: after a crash the same one is shown and followed, in the same order.
+        try:
+            return self._recommendations.get(identifier)
+        except NotFound:
+            made = self._pipeline.recommend(incident, identifier)
+            self._recommendations.add(made)
+            return made
+
+    def _is_ours(self, incident_id: str, episode: int) -> bool:
+        incident = self._incidents.get(incident_id)
+        return incident.status in WORKING_STATUSES and incident.episode == episode

@@ -1,0 +1,68 @@
+"""How an incident leaves Suture's hands, and how its ticket hears of it."""
+
+from __future__ import annotations
+
+from models.domain.execution import ExecutionState
+from models.domain.incident import IncidentStatus
+from service.pipeline import Pipeline
+from service.remediation import words
+from service.remediation.closing import Closing
+from service.remediation.tickets import TicketOutbox
+from service.store.executions import Executions
+from service.store.incidents import Incidents
+from service.store.recommendations import Recommendations
+
+_S = IncidentStatus
+
+
+class Endings:
+    """The last steps of the workflow, and what is owed to tickets whoever ended their incident."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        closing: Closing,
+        outbox: TicketOutbox,
+        incidents: Incidents,
+        executions: Executions,
+        recommendations: Recommendations,
+    ) -> None:
+        self._pipeline = pipeline
+        self._closing = closing
+        self._outbox = outbox
+        self._incidents = incidents
+        self._executions = executions
+        self._recommendations = recommendations
+
+    def learn(self, incident_id: str, episode: int) -> None:
+        """Resolve the incident, unless a person has it by now, and write the postmortem draft into the corpus."""
+        executions = [execution for _, execution in self._executions.page(incident=incident_id, limit=100)]
+        helped = next(execution.id for execution in executions if execution.state is ExecutionState.SUCCEEDED)
+        reason = "verified healthy after the remediation"
+        self._incidents.advance(incident_id, episode, _S.RESOLVED, reason, {"execution": helped})
+        incident = self._incidents.get(incident_id)
+        document = self._pipeline.learn(incident, self._recommendations.latest(incident_id), executions[::-1])
+        text, key = f"postmortem draft {document} written", f"learned-{episode}"
+        self._incidents.record(incident_id, "learned", text, {"document": document}, key=key)
+
+    def hand_over(self, incident_id: str, episode: int, reason: str) -> None:
+        """Give the incident to a person, unless one has it by now."""
+        self._incidents.advance(incident_id, episode, _S.ESCALATED, reason)
+
+    def abandon(self, incident_id: str, episode: int, reason: str) -> None:
+        """Give the incident to a person because its remediation broke; what it had begun is uncertain."""
+        self._closing.abandon(incident_id, reason)
+        self._incidents.advance(incident_id, episode, _S.ESCALATED, f"Suture could not go on: {reason}")
+
+    def tell_tickets(self) -> None:
+        """Put what tickets are owed on the outbox. A crash before it is noted puts the same update there again."""
+        for incident_id, owed in self._incidents.tickets_owed():
+            incident = self._incidents.get(incident_id)
+            executions = [execution for _, execution in self._executions.page(incident=incident_id, limit=100)]
+            key, text = owed.replace(" ", "-"), words.ending(incident, executions)
+            if incident.status is _S.ESCALATED:
+                self._outbox.open(incident, words.opening(incident))
+                self._outbox.comment(incident_id, key, text)
+            elif incident.status in (_S.RESOLVED, _S.CLOSED) and self._incidents.has_ticket_updates(incident_id):
+                self._outbox.close(incident_id, key, text)
+            self._incidents.ticket_told(incident_id, owed)
