@@ -63,9 +63,10 @@ RUNBOOK = """
 class Process:
     """One `suture serve` over an installation."""
 
-    def __init__(self, suture: Suture, role: str) -> None:
+    def __init__(self, suture: Suture, role: str, state_dir: Path) -> None:
         self._suture = suture
         self.role = role
+        self.state_dir = state_dir
         self.url = ""
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -78,7 +79,7 @@ class Process:
         """Begin to start, on a port of its own; `ready` waits for it."""
         port = free_ports(("service",))["service"]
         self.url = f"http://{HOST}:{port}"
-        options = ["--role", self.role, "--host", HOST, "--port", str(port), "--data", str(self._suture.state_dir)]
+        options = ["--role", self.role, "--host", HOST, "--port", str(port), "--data", str(self.state_dir)]
         with self._suture.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [*SUTURE, "serve", *options], env=self._suture.environment, stdin=subprocess.DEVNULL,
@@ -177,13 +178,13 @@ class Suture:
         path = self.folder / "runbooks" / f"{values['id']}.md"
         path.write_text(textwrap.dedent(RUNBOOK).strip().format(**values) + "\n")
 
-    def serve(self, role: str = "all") -> Process:
+    def serve(self, role: str = "all", state_dir: Path | None = None) -> Process:
         """A ready process."""
-        return self.begin(role).ready()
+        return self.begin(role, state_dir).ready()
 
-    def begin(self, role: str = "all") -> Process:
-        """A process that is starting."""
-        process = Process(self, role).start()
+    def begin(self, role: str = "all", state_dir: Path | None = None) -> Process:
+        """A process that is starting, by default over the installation's state folder."""
+        process = Process(self, role, state_dir or self.state_dir).start()
         self.processes.append(process)
         return process
 
@@ -284,16 +285,24 @@ class Suture:
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
 
+@pytest.fixture(scope="module")
+def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes an empty database on PostgreSQL and gives its URL."""
+
+    def make() -> str:
+        server = str(request.getfixturevalue("postgres_url"))
+        name = f"e2e_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return server.replace("/postgres?", f"/{name}?", 1)
+
+    return make
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_database(request: pytest.FixtureRequest) -> str | None:
+def shared_database(request: pytest.FixtureRequest, new_database: Callable[[], str]) -> str | None:
     """A database for all tests of a file: None for SQLite in the folder of the state, or a URL of PostgreSQL."""
-    if request.param == "sqlite":
-        return None
-    server = request.getfixturevalue("postgres_url")
-    name = f"e2e_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return str(server).replace("/postgres?", f"/{name}?", 1)
+    return None if request.param == "sqlite" else new_database()
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ def test_a_signal_that_was_acknowledged_is_there_after_the_kill(suture):
 def test_kills_at_any_instant_lose_nothing_and_repeat_nothing(suture):
     chance = random.Random(20240607)
     services = {}
-    for round_ in range(6):
+    for round_ in range(3):
         suture.measure(1)
         for one in range(2):
             service = f"round-{round_}-{one}"
