@@ -11,11 +11,16 @@ from models.domain.runbook import Document, Passage, ScoredPassage
 
 MAX_QUOTE = 300
 """Characters. A quote is for a person to check at a glance."""
+MAX_PAIR = 160
+"""Characters up to which a second sentence is taken with the first."""
 
 _WORD = re.compile(r"[^\W_]+")
-_SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|(?=\n)|\Z)")
 _LEAD = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+|>\s+)?")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|-{3,}|```)")
+# A line that begins with one of these does not continue the sentence of the line before.
+_BREAK = r"[ \t]*(?:\r?\n|\Z|[-*+>|]\s|\d+[.)]\s|#{1,6}\s|-{3,}|```)"
+_WHOLE_LINE = r"(?:#{1,6}\s|-{3,}|```)[^\n]*"
+_SENTENCE = re.compile(rf"{_WHOLE_LINE}|\S(?:[^\n]|\n(?!{_BREAK}))*?(?:[.!?](?=\s)|(?=\n{_BREAK})|\Z)")
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -54,7 +59,7 @@ def cite(passage: Passage, wanted: frozenset[str]) -> Citation | None:
     start, end = spans[best]
     if best + 1 < len(spans) and not passage.text[end : spans[best + 1][0]].strip(" \n"):
         following = spans[best + 1][1]
-        end = following if following - start <= MAX_QUOTE else end
+        end = following if following - start <= MAX_PAIR else end
     end = _shorten(passage.text, start, end)
     return Citation(
         document=passage.document,
@@ -77,6 +82,18 @@ def cite_best(
         if len(found) == limit:
             break
     return tuple(found)
+
+
+def cite_opening(document: Document) -> Citation | None:
+    """The first sentence of the document's text, which says what it is about; None where it has no sentence."""
+    lead = document.body_start
+    body = document.text[lead:]
+    # Emphasis as a whole is a remark on the document itself, such as "_Draft, to be finished._"
+    spans = [(start, end) for start, end in _sentences(body) if body[start] != "_"]
+    if not spans:
+        return None
+    start, end = spans[0][0], _shorten(body, *spans[0])
+    return Citation(document=document.id, start=lead + start, end=lead + end, quote=body[start:end])
 
 
 def cite_text(document: Document, text: str) -> Citation | None:

@@ -88,7 +88,7 @@ def _ranked(
     return RankedCandidate(
         candidate=item.candidate,
         probability=sigmoid(sum(part.log_odds for part in contributions)),
-        justification=justify(item),
+        justification=justify(item, contributions),
         citations=_citations(item, wanted, documents),
         evidence=contributions,
     )
@@ -97,7 +97,7 @@ def _ranked(
 def _citations(
     item: CandidateEvidence, wanted: frozenset[str], documents: Mapping[str, Document]
 ) -> tuple[Citation, ...]:
-    """The first matched trigger as it stands in the front matter, then the best passages."""
+    """The best passages, which a person reads with ease, then the first matched trigger as the front matter has it."""
     document = documents.get(item.candidate.runbook)
     trigger = cite_text(document, item.triggers[0]) if document and item.triggers else None
-    return (*((trigger,) if trigger else ()), *cite_best(item.passages, wanted, documents))
+    return (*cite_best(item.passages, wanted, documents), *((trigger,) if trigger else ()))

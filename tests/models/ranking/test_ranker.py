@@ -133,8 +133,28 @@ def test_the_justification_says_what_was_found(incident, candidate, found):
         failures=1,
     )
     text = rank(incident, [item])[0].justification
-    for part in (f"Trigger `{TRIGGER}`", "(pg_up == 0) holds now", "passed, which supports it", "3 of 4 earlier"):
+    said = (
+        "A trigger of postgres-down matches",
+        "precondition holds now: pg_up == 0",
+        "Measured, and it supports this: pg_connections > 90",
+        "helped in 3 of 4 earlier",
+        "Counted most, in log-odds: the trigger (+8.6)",
+    )
+    for part in said:
         assert part in text
+
+
+def test_the_justification_is_silent_on_checks_that_say_nothing_or_were_said_before(incident, candidate):
+    own = candidate().preconditions[0]
+    again = answer("supports").check.model_copy(update={"subject": own.subject, "condition": own.condition})
+    item = CandidateEvidence(
+        candidate=candidate(),
+        precondition=True,
+        diagnosis=(answer("refutes", passed=False), DiagnosisAnswer(check=again, stance="supports")),
+    )
+    text = rank(incident, [item])[0].justification
+    assert text.count(f"{own.subject} {own.condition}") == 1
+    assert "pg_connections" not in text
 
 
 def test_citations_are_exact_spans_of_the_document(incident, candidate, found, document):
@@ -143,9 +163,9 @@ def test_citations_are_exact_spans_of_the_document(incident, candidate, found, d
     )
     (ranked,) = rank(incident, [item], documents={document.id: document})
     quotes = [citation.quote for citation in ranked.citations]
-    assert quotes[0] == TRIGGER
-    assert quotes[1].startswith("Clients see connection refused.")
-    assert quotes[2].startswith("Restart the server process.")
+    assert quotes[0].startswith("Clients see connection refused.")
+    assert quotes[1].startswith("Restart the server process.")
+    assert quotes[2] == TRIGGER
     assert all(document.text[c.start : c.end] == c.quote for c in ranked.citations)
     assert all(holds(citation, document) for citation in ranked.citations)
 
@@ -174,6 +194,14 @@ def test_any_passage_gives_a_short_exact_quote(text):
     assert text[citation.start - 7 : citation.end - 7] == citation.quote
     assert 0 < len(citation.quote) <= MAX_QUOTE
     assert citation.quote == citation.quote.strip()
+
+
+def test_a_sentence_goes_on_over_the_ends_of_lines_and_stops_at_its_own():
+    text = "## Verify\n\n`up` is 1 again, and more than 95 % of the\nrequests succeed. Then\nwait.\n- next\n"
+    passage = Passage(document="d", kind="runbook", title="t", start=0, end=len(text), text=text)
+    quote = cite(passage, words_of("requests succeed")).quote
+    assert quote.endswith("of the\nrequests succeed. Then\nwait.")
+    assert cite(passage, words_of("next")).quote == "next"
 
 
 @pytest.mark.parametrize("text", ["# Only a heading", "---\n***\n", " \n "])
