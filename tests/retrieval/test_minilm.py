@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 
 from models.domain.errors import BadInput, Unavailable
 from retrieval import minilm as module
+from retrieval.cache_folder import cache_folder
 from retrieval.minilm import build
 
 
@@ -137,8 +139,20 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
 
 def test_building_loads_nothing_heavy_and_never_the_distribution():
     code = (
-        "import sys; from retrieval.minilm import build; e = build({}); heavy = {'onnxruntime', 'onnx', 'tokenizers'};"
+        "import sys; from retrieval.cache_folder import cache_folder
+from retrieval.minilm import build; e = build({}); heavy = {'onnxruntime', 'onnx', 'tokenizers'};"
         "assert not heavy & sys.modules.keys(); e.embed(['x']); assert heavy - {'onnx'} <= sys.modules.keys();"
         "assert not any('janitor' in name for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
+
+
+def test_nothing_is_told_to_others(tmp_path):
+    """onnxruntime leaves an identifier and a queue of reports in the cache folder unless it was told not to."""
+    code = f"from retrieval.cache_folder import cache_folder
+from retrieval.minilm import build; build({{'cache': {str(cache_folder())!r}}}).embed(['x'])"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env=environment, timeout=60)
+    assert list(tmp_path.iterdir()) == []
