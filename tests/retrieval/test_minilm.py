@@ -139,8 +139,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
 
 def test_building_loads_nothing_heavy_and_never_the_distribution():
     code = (
-        "import sys; from retrieval.cache_folder import cache_folder
-from retrieval.minilm import build; e = build({}); heavy = {'onnxruntime', 'onnx', 'tokenizers'};"
+        "import sys; from retrieval.minilm import build; e = build({}); heavy = {'onnxruntime', 'onnx', 'tokenizers'};"
         "assert not heavy & sys.modules.keys(); e.embed(['x']); assert heavy - {'onnx'} <= sys.modules.keys();"
         "assert not any('janitor' in name for name in sys.modules)"
     )
@@ -149,8 +148,7 @@ from retrieval.minilm import build; e = build({}); heavy = {'onnxruntime', 'onnx
 
 def test_nothing_is_told_to_others(tmp_path):
     """onnxruntime leaves an identifier and a queue of reports in the cache folder unless it was told not to."""
-    code = f"from retrieval.cache_folder import cache_folder
-from retrieval.minilm import build; build({{'cache': {str(cache_folder())!r}}}).embed(['x'])"
+    code = f"from retrieval.minilm import build; build({{'cache': {str(cache_folder())!r}}}).embed(['x'])"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     root = Path(__file__).parents[2]
