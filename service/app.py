@@ -1,11 +1,8 @@
-"""Wiring only: settings → parts → FastAPI application. Everything is made here, once, and handed on."""
+"""Wiring only: settings → parts, and what runs in each role. Everything is made here, once, and handed on."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
@@ -33,6 +30,7 @@ from service.remediation.tickets import TicketOutbox
 from service.remediation.workflow import Remediation, Steps
 from service.security.secrets import resolve_secret
 from service.settings import Settings
+from service.state_folder import make_state_folder
 from service.store.audit import AuditLog
 from service.store.database import open_database
 from service.store.executions import Executions
@@ -43,17 +41,14 @@ from service.store.samples import SampleStore
 from service.store.state import DetectorStates, KillSwitch
 from service.topology import load_topology
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-
 _DETECTS = ("all", "detector")
-_WORKS = ("all", "worker")
+WORKS = ("all", "worker")
+"""Roles that carry out remediations."""
 
 
 def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     """Everything of one installation; nothing runs yet. Raises BadInput for settings that cannot be used."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    make_state_folder(settings.state_dir)
     database = open_database(settings.database)
     audit = AuditLog(database, clock)
     incidents = Incidents(database, audit, clock)
@@ -124,45 +119,6 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     )
 
 
-def create_app(parts: Parts, role: str = "all") -> FastAPI:
-    """The application of one process. Its lifespan starts what the role does beside the API, and stops it."""
-    from service.api import create_api
-
-    app = create_api(parts)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # In a thread: all of it blocks, and DBOS refuses to be launched beside a running event loop.
-        loops = await asyncio.to_thread(start_role, parts, role)
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(stop_role, parts, loops)
-
-    app.router.lifespan_context = lifespan
-    return app
-
-
-def serve(settings: Settings, role: str = "all") -> None:
-    """Run one process until it is told to stop. Raises BadInput for settings that cannot be used."""
-    import uvicorn
-
-    from service.security.auth import bootstrap
-
-    parts = build_parts(settings)
-    bootstrap(parts.keys, settings.state_dir)
-    if role in _WORKS:
-        parts.remediation.claim()
-    uvicorn.run(
-        create_app(parts, role),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-    )
-
-
 def start_role(parts: Parts, role: str) -> list[Loop]:
     """Begin what a role (`all`, `api`, `detector` or `worker`) does. The corpus is read in every one."""
     parts.corpus.sync()
@@ -170,7 +126,7 @@ def start_role(parts: Parts, role: str) -> list[Loop]:
     if role in _DETECTS:
         parts.intake.start_detecting()
         loops += detector_loops(parts)
-    if role in _WORKS:
+    if role in WORKS:
         parts.remediation.launch()
         loops += worker_loops(parts)
     for loop in loops:

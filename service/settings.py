@@ -64,7 +64,12 @@ class Settings(BaseSettings):
     """One installation's settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SUTURE_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix="SUTURE_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
     )
 
     # State

@@ -26,7 +26,7 @@ def serve(
     data: Data = None,
 ) -> None:
     """Run the service: telemetry and signals in, incidents resolved."""
-    from service.app import serve as run_service
+    from service.serving import serve as run_service
     from service.settings import load_settings
     from service.telemetry import configure_logging
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -17,7 +16,6 @@ from models.domain.errors import NotAllowed, Unauthenticated
 from service.store.keys import Key, Keys, Role
 
 ADMIN_KEY_FILE = "admin.key"
-_log = logging.getLogger(__name__)
 
 _scheme = HTTPBearer(
     scheme_name="api-key", bearerFormat="sut_…", auto_error=False, description="`Authorization: Bearer sut_…`"
@@ -118,5 +116,4 @@ def bootstrap(keys: Keys, state_dir: Path) -> Path | None:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(descriptor)
-    _log.info("made the first API key, an admin's: it is in %s", file)
     return file
