@@ -19,8 +19,6 @@ from models.domain.recommendation import Recommendation
 Found = TypeVar("Found")
 Stage = Literal["injected", "seen", "found", "decided", "done", "verified", "closed"]
 STAGES: tuple[Stage, ...] = ("injected", "seen", "found", "decided", "done", "verified", "closed")
-DETECT_SECONDS = 60.0
-"""Without an incident by then, the fault counts as not detected."""
 RESOLVE_SECONDS = 240.0
 """For all of the rest. With a person in the loop, add the time that the person takes."""
 TICKET_SECONDS = 60.0
@@ -67,12 +65,17 @@ class Follower:
         fault: Fault,
         show: Callable[[Event], None],
         ask: Callable[[Execution], bool | None],
+        detect_within: float,
     ) -> None:
-        """`show` receives each event once. `ask` is a person's yes or no to an execution, None: given elsewhere."""
+        """`show` receives each event once. `ask` is a person's yes or no to an execution, None: given elsewhere.
+
+        Without an incident after `detect_within` seconds, the fault counts as not detected.
+        """
         self._service = service
         self._fault = fault
         self._show = show
         self._ask = ask
+        self._detect_within = detect_within
         self._start = utc_now()
         self._answered: set[str] = set()
         self._waited = 0.0
@@ -92,9 +95,9 @@ class Follower:
         return self.episode
 
     def _await_incident(self) -> Incident:
-        incident = self._poll(self._find_incident, DETECT_SECONDS)
+        incident = self._poll(self._find_incident, self._detect_within)
         if incident is None:
-            raise EpisodeFailed(f"nothing was detected within {DETECT_SECONDS:.0f} s")
+            raise EpisodeFailed(f"nothing was detected within {self._detect_within:.0f} s")
         self.episode.incident = incident.id
         entries = [entry.at for entry in incident.timeline if entry.at >= self._start]
         seen_at = min([*entries, *(at for at in (incident.detected_at,) if at >= self._start)], default=utc_now())

@@ -44,6 +44,9 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Work here and keep it. [default: a temporary folder, kept on failure]")
     ] = None,
+    detect_within: Annotated[
+        float, typer.Option(min=1.0, metavar="SECONDS", help="A fault that is not detected by then ends the demo.")
+    ] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
     """Break a real shop and a real database, and watch Suture detect, recommend, act, verify and learn."""
@@ -53,7 +56,7 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=as_json, highlight=False)
     place = folder or Path(tempfile.mkdtemp(prefix="suture-demo-"))
-    episodes = _run(console, place, tuple(fault or _FAULTS), approve)
+    episodes = _run(console, place, tuple(fault or _FAULTS), detect_within, approve)
     console.print(_table(episodes))
     if as_json:
         typer.echo(json.dumps(_result(episodes), indent=2))
@@ -65,7 +68,7 @@ def demo(
         shutil.rmtree(place)
 
 
-def _run(console: Console, place: Path, faults: tuple[str, ...], approve: bool) -> list[Episode]:
+def _run(console: Console, place: Path, faults: tuple[str, ...], detect_within: float, approve: bool) -> list[Episode]:
     """Sandbox and service up, the faults one after the other. Stops after the first that was not resolved."""
     from evals.sandbox.config import write_settings
     from evals.sandbox.episode import Follower
@@ -87,7 +90,11 @@ def _run(console: Console, place: Path, faults: tuple[str, ...], approve: bool) 
                     settle(service, sandbox)
                 console.rule(injection.title, align="left")
                 follower = Follower(
-                    service, injection, lambda e: _show(console, e), lambda e: _ask(console, service, e)
+                    service,
+                    injection,
+                    lambda e: _show(console, e),
+                    lambda e: _ask(console, service, e),
+                    detect_within,
                 )
                 try:
                     episodes.append(follower.run())
