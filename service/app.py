@@ -142,23 +142,6 @@ def stop_role(parts: Parts, loops: Sequence[Loop]) -> None:
     parts.close()
 
 
-def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
-    """A pipeline that only recommends: no database, no telemetry, no executor; for `suture recommend`."""
-    context = Context(clock=clock, secret=resolve_secret)
-    index = PassageIndex(None, build(EMBEDDERS, settings.embedder, context))
-    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
-    corpus.sync()
-    return Pipeline(
-        settings=settings,
-        clock=clock,
-        topology=load_topology(settings.topology),
-        corpus=corpus,
-        evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock),
-        source=None,
-        model=language_model(settings),
-    )
-
-
 def _samples_url(settings: Settings) -> str:
     # A file of its own on SQLite: a scrape's bulk write must not make an approval wait.
     if settings.database_url is None:

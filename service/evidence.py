@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from models.domain.base import Clock
 from models.domain.execution import CheckResult
@@ -20,7 +21,9 @@ from runbooks.binding import Binding, VerbInputs, bind
 from service.checks import measure
 from service.corpus import CorpusKeeper
 from service.ports import Source
-from service.store.executions import Executions
+
+if TYPE_CHECKING:
+    from service.store.executions import Executions
 
 # As many as the ranker's weights were fitted with.
 _PASSAGES = 10

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from models.correlation import Correlation, Memory, correlate, impact_of, signal_of
 from models.correlation.draft import labels_of
@@ -31,11 +31,14 @@ from models.ranking.ranker import rank
 from service.checks import measure, verify
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
-from service.guard.guard import Guard
 from service.ports import LanguageModel, Source
-from service.remediation.acting import Actor, ActResult
 from service.remediation.postmortem import draft
 from service.settings import Settings
+
+# Who only recommends has neither, and should not wait for the database's modules.
+if TYPE_CHECKING:
+    from service.guard.guard import Guard
+    from service.remediation.acting import Actor, ActResult
 
 Part = TypeVar("Part")
 

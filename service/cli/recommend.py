@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +12,10 @@ from models.domain.errors import BadInput
 from service.cli.options import AsJson, Data
 
 if TYPE_CHECKING:
+    from models.domain.execution import Outcome
     from models.domain.incident import Incident
     from service.contract import RecommendationView
+    from service.guard.guard import Outcomes, Switch
     from service.settings import Settings
 
 
@@ -41,40 +41,51 @@ def recommend(
     configure_logging("warning", settings.log_format)
     text, where = _read(incident)
     asked = read_incident(text, where=where, now=utc_now())
-    with _state(settings, keep=data is not None) as own:
-        answer = _answer(own, asked)
+    answer = _with_state(settings, asked) if data is not None else _without_state(settings, asked)
     if as_json:
         print_json(answer)
     else:
         _print(answer)
 
 
-@contextmanager
-def _state(settings: Settings, *, keep: bool) -> Iterator[Settings]:
-    if keep:
-        yield settings
-        return
+def _with_state(settings: Settings, incident: Incident) -> RecommendationView:
+    from service.cli.state import repositories
+
+    with repositories(settings) as state:
+        return _answer(settings, incident, state.kill_switch, state.executions)
+
+
+def _without_state(settings: Settings, incident: Incident) -> RecommendationView:
+    """No database is opened: its modules and its making would take as long as the recommendation."""
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory(prefix="suture-") as folder:
-        yield settings.model_copy(update={"state_dir": Path(folder), "database_url": None})
+        passing = settings.model_copy(update={"state_dir": Path(folder), "database_url": None})
+        return _answer(passing, incident, _Nothing(), _Nothing())
 
 
-def _answer(settings: Settings, incident: Incident) -> RecommendationView:
+class _Nothing:
+    """The kill switch and the executions of an installation in which nothing happened yet."""
+
+    def is_on(self) -> bool:
+        return False
+
+    def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:  # noqa: ARG002
+        return []
+
+
+def _answer(settings: Settings, incident: Incident, switch: Switch, outcomes: Outcomes) -> RecommendationView:
     from models.domain.base import utc_now
-    from service.app import build_recommender
-    from service.cli.state import repositories
     from service.contract import view
     from service.guard.guard import Guard
     from service.guard.policy import load_policies
+    from service.recommender import build_recommender
     from service.registry import verb_catalogue
 
-    policies = load_policies(settings.policies, verb_catalogue())
+    guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, switch, outcomes, utc_now)
     pipeline = build_recommender(settings)
     recommendation = pipeline.recommend(incident)
-    with repositories(settings) as state:
-        guard = Guard(policies, settings, state.kill_switch, state.executions, utc_now)
-        decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}
+    decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}
     return view(pipeline.localise(incident), recommendation, decisions)
 
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from models.domain.base import Clock
-from models.domain.execution import Decision, Mode, Verdict
+from models.domain.execution import Decision, Mode, Outcome, Verdict
 from models.domain.recommendation import Candidate, RankedCandidate
 from service.guard.policy import AUTOPILOT, Answer, Policies
 from service.guard.record import SuccessRecord
+from service.security.roles import Role
 from service.settings import Settings
-from service.store.executions import Executions
-from service.store.keys import Role
-from service.store.state import KillSwitch
 
 # In this order: the least powerful role that may approve is asked.
 _APPROVING_ROLES = (Role.APPROVER, Role.ADMIN)
+
+
+class Switch(Protocol):
+    """The kill switch, as far as it is asked here."""
+
+    def is_on(self) -> bool:
+        """Whether new executions are stopped."""
+
+
+class Outcomes(Protocol):
+    """What earlier executions taught, as far as it is asked here."""
+
+    def outcomes(self, runbook: str, action: str, environment: str) -> Sequence[Outcome]:
+        """All outcomes of an action in an environment."""
 
 
 class Guard:
     """Decides on exact candidates. Nothing executes without a decision that names the candidate's hash."""
 
     def __init__(
-        self, policies: Policies, settings: Settings, kill_switch: KillSwitch, executions: Executions, clock: Clock
+        self, policies: Policies, settings: Settings, kill_switch: Switch, executions: Outcomes, clock: Clock
     ) -> None:
         self._policies = policies
         self._settings = settings

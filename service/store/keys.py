@@ -5,34 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from enum import StrEnum
 
 from sqlalchemy import Row, insert, select, update
 
 from models.domain.base import Clock, Frozen, Time
 from models.domain.errors import NotFound, Unauthenticated
+from service.security.roles import Role as Role  # noqa: PLC0414  (part of what a key is)
 from service.store.audit import AuditLog
 from service.store.database import Database
 from service.store.tables import keys
 
 _PREFIX = "sut"
-
-
-class Role(StrEnum):
-    """What a key may do; each may do all that the ones before it may."""
-
-    VIEWER = "viewer"
-    """Read everything but keys."""
-    SENDER = "sender"
-    """Also send telemetry and signals, and ask for recommendations."""
-    APPROVER = "approver"
-    """Also approve and reject, and turn the kill switch on."""
-    ADMIN = "admin"
-    """Also keys, and turning the kill switch off."""
-
-    def covers(self, other: Role) -> bool:
-        """Whether this role may do what the other may."""
-        return list(Role).index(self) >= list(Role).index(other)
 
 
 class Key(Frozen):

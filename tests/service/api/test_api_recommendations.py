@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.app import build_recommender
 from service.guard.guard import Guard
 from service.guard.policy import load_policies
+from service.recommender import build_recommender
 from service.registry import verb_catalogue
 
 RUNBOOK = """\

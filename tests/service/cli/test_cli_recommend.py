@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +102,18 @@ def test_files_that_cannot_be_read(suture, tmp_path):
         assert done.stderr.count("\n") == 1
     done = suture("recommend", "--incident", "-", "--runbooks", str(tmp_path / "none"), stdin="{}")
     assert done.exit_code == 2
+
+
+def test_it_loads_only_what_it_needs(books, tmp_path):
+    """Each of these takes a tenth of a second or more to import, on every run."""
+    (tmp_path / "incident.json").write_text(json.dumps(INCIDENT))
+    arguments = ["suture", "recommend", "--incident", str(tmp_path / "incident.json"), "--runbooks", str(books)]
+    code = (
+        f"import sys; sys.argv = {arguments!r}\n"
+        "from service.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'chromadb', 'sqlalchemy', 'alembic', 'scipy', 'sklearn', 'pandas', 'dbos', 'fastapi', 'litellm'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=60)
