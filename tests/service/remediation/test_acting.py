@@ -1,0 +1,157 @@
+"""One act, exactly once as far as the target can tell, whatever the executor does and wherever it is cut off."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import BaseModel
+
+from models.domain.execution import Decision, Execution, StepRecord
+from models.domain.recommendation import Candidate
+from models.domain.runbook import Check, Step
+from service.ports import Effect, ExecutorError, Verb
+from service.remediation.acting import Actor
+from service.store.audit import AuditLog
+from service.store.database import open_database
+from service.store.executions import Executions
+
+START = datetime(2026, 1, 31, 12, tzinfo=UTC)
+STEP = Step(uses="robot/push", arguments={})
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Robot:
+    """Does as told: `answers` of `act` in order, `effects` of `observe` in order (the last one stays)."""
+
+    name = "robot"
+
+    def __init__(self, answers=({},), effects=(Effect.UNKNOWN,), *, idempotent=False, observable=True, snapshot=None):
+        self.verbs = {"push": Verb("push", "Push", Nothing, Nothing, idempotent=idempotent, observable=observable)}
+        self.answers, self.effects, self.acts = list(answers), list(effects), 0
+        self._snapshot = snapshot
+
+    def snapshot(self, call):
+        if self._snapshot:
+            raise self._snapshot
+        return {"before": 1}
+
+    def act(self, call):
+        self.acts += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def observe(self, call):
+        effect = self.effects.pop(0) if len(self.effects) > 1 else self.effects[0]
+        if isinstance(effect, Exception):
+            raise effect
+        return effect
+
+
+@pytest.fixture
+def execution(tmp_path):
+    candidate = Candidate(
+        incident="INC-1", environment="default", service="shop", runbook="r", action="a", title="Push",
+        uses="robot/push", arguments={}, target="robot", parameters={}, risk="low", reversible=True, approval="policy",
+        timeout=timedelta(seconds=60), preconditions=(), verify=(Check(query="up", condition="== 1"),), rollback=None,
+    )  # fmt: skip
+    decision = Decision(
+        candidate_hash=candidate.hash, verdict="permit", mode="auto", reason="may", decided_at=START
+    )  # fmt: skip
+    return Execution(
+        id="EXE-1", incident="INC-1", candidate=candidate, probability=0.9, decision=decision, created_at=START
+    )
+
+
+@pytest.fixture
+def act(tmp_path, execution):
+    database = open_database(f"sqlite:///{tmp_path / 'suture.db'}")
+    executions = Executions(database, AuditLog(database, lambda: START), lambda: START)
+    executions.add(execution, "workflow")
+
+    def act(robot, *, begun=None, now=START):
+        if begun is not None:
+            executions.record("EXE-1", StepRecord(name="act", state="started", at=begun, data={"before": 1}))
+        act.pauses = []
+        actor = Actor({"robot": robot}, executions, lambda: now, act.pauses.append)
+        result = actor.act(executions.get("EXE-1"), "act", STEP)
+        act.steps = [(step.name, step.state) for step in executions.get("EXE-1").steps]
+        return result
+
+    yield act
+    database.close()
+
+
+def test_what_the_executor_returns_is_recorded(act):
+    assert act(Robot([{"pid": 7}])).outputs == {"pid": 7}
+    assert act.steps == [("act", "started"), ("act", "done")]
+
+
+def test_an_error_of_any_kind_before_the_act_means_that_nothing_was_done(act):
+    robot = Robot(snapshot=KeyError("pid"))
+    result = act(robot)
+    assert (result.result, result.detail, robot.acts) == ("failed", "nothing was done: KeyError: 'pid'", 0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "result"),
+    [
+        (Effect.HAPPENED, "done"),
+        (Effect.ABSENT, "failed"),
+        (Effect.UNKNOWN, "uncertain"),
+        (RuntimeError("gone"), "uncertain"),
+    ],
+)
+@pytest.mark.parametrize("error", [KeyError("pid"), ExecutorError("the connection broke")])
+def test_after_an_error_in_the_act_the_target_is_asked(act, error, effect, result):
+    robot = Robot([error], [effect])
+    assert act(robot).result == result
+    assert robot.acts == 1
+
+
+def test_what_certainly_had_no_effect_is_tried_again(act):
+    refused = ExecutorError("busy", retriable=True, effect=Effect.ABSENT)
+    robot = Robot([refused, refused, {}])
+    assert act(robot).result == "done"
+    assert (robot.acts, len(act.pauses)) == (3, 2)
+
+
+def test_outputs_that_no_record_can_hold_do_not_undo_the_act(act):
+    assert act(Robot([{"handle": object()}])).result == "done"
+    assert act.steps[-1] == ("act", "done")
+
+
+class TestAfterACrash:
+    def test_what_happened_is_not_done_again(self, act):
+        robot = Robot(effects=[Effect.HAPPENED])
+        assert act(robot, begun=START).result == "done"
+        assert (robot.acts, act.pauses) == (0, [])
+
+    def test_what_did_not_happen_is_done_once_its_first_attempt_can_no_longer_arrive(self, act):
+        robot = Robot(effects=[Effect.ABSENT])
+        act(robot, begun=START, now=START + timedelta(seconds=15))
+        assert (robot.acts, act.pauses) == (1, [45.0])
+
+    def test_what_arrives_meanwhile_is_not_done_again(self, act):
+        robot = Robot(effects=[Effect.ABSENT, Effect.HAPPENED])
+        assert act(robot, begun=START).result == "done"
+        assert robot.acts == 0
+
+    def test_what_nobody_can_tell_is_uncertain(self, act):
+        robot = Robot(observable=False)
+        assert act(robot, begun=START).result == "uncertain"
+        assert robot.acts == 0
+
+    def test_what_may_be_done_twice_is_done_again(self, act):
+        robot = Robot(observable=False, idempotent=True)
+        assert act(robot, begun=START).result == "done"
+        assert (robot.acts, act.pauses) == (1, [])
+
+    def test_what_was_recorded_answers(self, act):
+        act(Robot([{"pid": 7}]))
+        robot = Robot()
+        assert act(robot).outputs == {"pid": 7}
+        assert robot.acts == 0
