@@ -20,11 +20,13 @@ from models.domain.topology import Topology
 from service.settings import load_settings
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from evals.sandbox.faults import fault_of
 from evals.sandbox.sandbox import Sandbox
 
+# A test run in the background of a shell hands down that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Sandbox.start(Path(sys.argv[1])) as sandbox:
     for name in sys.argv[2:]:
         fault_of(name, sandbox).inject()
