@@ -70,7 +70,7 @@ class Deciding:
         made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
         text = words.recommendation(made)
         data = {"recommendation": made.id}
-        self._incidents.record(incident_id, "recommended", text.splitlines()[0], data, key=made.id)
+        self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
         self._outbox.comment(incident_id, f"recommended-{episode}", text)
         if made.abstained:
             return {"recommendation": made.id, "order": [], "reason": made.abstained.reason}
@@ -94,8 +94,8 @@ class Deciding:
             text = words.decision(ranked, decision)
             data = {"execution": identifier, "verdict": decision.verdict, "policies": list(decision.policies)}
             self._incidents.record(incident_id, "decided", text, data, key=f"decided-{identifier}")
-            self._outbox.comment(incident_id, f"decided-{identifier}", text)
             if decision.verdict is Verdict.FORBID:
+                self._outbox.comment(incident_id, f"decided-{identifier}", text)
                 return {"execution": None, "ending": "next", "reason": text}
             execution = Execution(
                 id=identifier,
@@ -105,6 +105,9 @@ class Deciding:
                 decision=decision,
                 created_at=self._clock(),
             )
+            asked = decision.verdict is Verdict.NEEDS_APPROVAL
+            question = words.question(execution, self._pipeline.settings.approval_expires) if asked else ""
+            self._outbox.comment(incident_id, f"decided-{identifier}", text + question)
             self._executions.add(execution, workflow)
         if execution.decision.verdict is Verdict.NEEDS_APPROVAL:
             reason, waits = execution.decision.reason, {"execution": identifier}

@@ -129,7 +129,10 @@ class Executing:
 
     def _claim(self, execution: Execution) -> bool:
         """Whether the execution runs now; else its target is busy, or a person cancelled it meanwhile."""
+        # What the verification will ask, as it is now: the ticket then shows what changed.
+        before = [result.model_dump(mode="json") for result in self._pipeline.measured(execution.candidate.verify)]
         record = self._record("preconditions", "done", words.checks(execution.candidate.preconditions))
+        record = record.model_copy(update={"data": {"before": before}})
         try:
             self._executions.transition(execution.id, _E.RUNNING, record)
         except Conflict:

@@ -1,45 +1,90 @@
-"""What tickets and timelines say, in Markdown. Texts of the outside are shown as quoted data."""
+"""What tickets and timelines say, in Markdown. Texts of the outside are shown as code: data, never markup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from models.domain.base import format_duration
-from models.domain.execution import Decision, Execution, Verdict, Verification
+from models.domain.execution import CheckResult, Decision, Execution, Verdict, Verification
 from models.domain.incident import Incident, IncidentStatus
-from models.domain.recommendation import RankedCandidate, Recommendation
+from models.domain.recommendation import Citation, RankedCandidate, Recommendation
 from models.domain.runbook import Check
+from models.domain.signal import Signal
+
+_SHOWN_SIGNALS = 10
+_OTHERS = 3
+_UNLIKELY = 0.05
+"""A candidate that is less probable is not named among the others."""
 
 
 def opening(incident: Incident) -> str:
     """The body of a new ticket: what was seen, where, and who suffers."""
-    signals = "\n".join(
-        f"- {signal.kind}: {signal.name} (since {signal.at.isoformat()})" for signal in incident.signals
-    )
-    return (
-        f"Severity **{incident.severity}** in environment `{incident.environment}`; services: "
-        f"{', '.join(incident.services) or 'unknown'}.\n\n**Impact.** {incident.impact.summary or 'not known yet'}\n\n"
-        f"**Signals**\n{signals}\n"
-    )
+    signals = distinct(incident.signals)
+    lines = [
+        f"**{incident.severity.capitalize()}** in `{incident.environment}`, since {moment(incident.started_at)}.",
+        "",
+        f"- Impact: {incident.impact.summary or 'not known yet'}",
+        f"- Services: {', '.join(incident.services) or 'none named'}",
+    ]
+    if incident.culprit:
+        lines.append(f"- Most probable origin: {incident.culprit.service} ({percent(incident.culprit.probability)})")
+    lines += ["", "### Signals", "", *(f"- {signal_line(signal)}" for signal in signals[:_SHOWN_SIGNALS])]
+    if len(signals) > _SHOWN_SIGNALS:
+        lines.append(f"- and {len(signals) - _SHOWN_SIGNALS} more")
+    return "\n".join(lines) + "\n"
+
+
+def headline(made: Recommendation) -> str:
+    """A recommendation in one line."""
+    if made.abstained or not made.candidates:
+        return f"nothing: {made.abstained.reason if made.abstained else 'no runbook offers an action.'}"
+    best = made.candidates[0]
+    return f"{best.candidate.title} ({percent(best.probability)}, runbook {best.candidate.runbook})"
 
 
 def recommendation(made: Recommendation) -> str:
     """What is recommended and why, with its quotes; or why nothing is."""
-    lines = []
-    if made.abstained:
-        lines.append(f"**No recommendation.** {made.abstained.reason}")
-    elif made.candidates:
-        best = made.candidates[0]
-        lines.append(f"**Recommended:** {best.candidate.title} ({best.probability:.0%})")
-    for place, ranked in enumerate(made.candidates if not made.abstained else (), 1):
-        lines.append(f"{place}. {ranked.candidate.title}: {ranked.probability:.0%}. {ranked.justification}")
-        lines.extend(f"   > {_one_line(c.quote)} ({c.document}, {c.start}-{c.end})" for c in ranked.citations)
-    lines.extend(f"Similar before: {c.document}: > {_one_line(c.quote)}" for c in made.similar)
-    lines.extend(f"Advice: {advice.text}" for advice in made.advice)
-    lines.extend(f"Gap: {gap}" for gap in made.gaps)
+    if made.abstained or not made.candidates:
+        lines = [
+            "### No recommendation",
+            "",
+            made.abstained.reason if made.abstained else "No runbook offers an action.",
+        ]
+    else:
+        lines = _recommended(made)
+    if made.similar:
+        lines += ["", "**Similar before**", "", *(f"- `{c.document}`: {one_line(c.quote)}" for c in made.similar)]
+    if made.advice:
+        lines += ["", "**Advice**", "", *(f"- {one_line(advice.text)}" for advice in made.advice)]
+    if made.gaps:
+        lines += ["", "**Not known**", "", *(f"- {gap}" for gap in made.gaps)]
     if made.model and made.model.failure:
-        lines.append(f"The language model {made.model.name} was not used: {made.model.failure}")
-    return "\n".join(lines) or "**No recommendation.** No runbook offers an action."
+        lines += ["", f"The language model {made.model.name} was not used: {made.model.failure}"]
+    return "\n".join(lines)
+
+
+def _recommended(made: Recommendation) -> list[str]:
+    best, *others = made.candidates
+    lines = [
+        f"### Recommended: {best.candidate.title} ({percent(best.probability)})",
+        "",
+        f"{_act(best.candidate.uses, best.candidate.target)}, risk {best.candidate.risk}, "
+        f"runbook `{best.candidate.runbook}`.",
+        "",
+        f"**Why.** {best.justification}",
+    ]
+    for citation in best.citations:
+        lines += ["", *_quote(citation)]
+    worth = [other for other in others if other.probability >= _UNLIKELY][:_OTHERS]
+    if worth:
+        lines += ["", "**Otherwise**", ""]
+        lines += [
+            f"- {other.candidate.title} ({percent(other.probability)}, runbook `{other.candidate.runbook}`)"
+            for other in worth
+        ]
+    return lines
 
 
 def decision(ranked: RankedCandidate, made: Decision) -> str:
@@ -47,8 +92,16 @@ def decision(ranked: RankedCandidate, made: Decision) -> str:
     verb = {Verdict.PERMIT: "permitted", Verdict.NEEDS_APPROVAL: "needs approval", Verdict.FORBID: "forbidden"}[
         made.verdict
     ]
-    policies = f" [policies: {', '.join(made.policies)}]" if made.policies else ""
+    policies = f" (policy {', '.join(made.policies)})" if made.policies else ""
     return f"{ranked.candidate.title}: {verb}: {made.reason}{policies}"
+
+
+def question(execution: Execution, expires: timedelta) -> str:
+    """How a person answers where approval is needed."""
+    return (
+        f"\n\nIt waits {format_duration(expires)} for a word: `suture approve {execution.id}` or "
+        f"`suture reject {execution.id}`, or `POST /v1/executions/{execution.id}/approval`."
+    )
 
 
 def checks(all_of: Iterable[Check]) -> str:
@@ -57,19 +110,47 @@ def checks(all_of: Iterable[Check]) -> str:
 
 
 def verification(result: Verification) -> str:
-    """What was measured after the act."""
-    answers = "; ".join(
-        f"{c.subject} {c.condition}: {_answer(c.passed)} ({_values(c.values, c.detail)})" for c in result.checks
-    )
-    health = str(result.health).replace("_", " ")
-    return f"{health} after {format_duration(result.took)}: {answers or 'nothing was measured'}"
+    """What was measured after the act, in one line."""
+    answers = "; ".join(f"{c.subject} {c.condition} ({_measured(c)})" for c in result.checks)
+    return f"{_health(result)}: {answers or 'nothing was measured'}"
 
 
 def log(execution: Execution) -> str:
-    """The execution's steps, as its log in the ticket."""
-    head = f"**Execution {execution.id}** ({execution.candidate.title}): {execution.state}"
-    steps = [f"- {s.at.isoformat(timespec='seconds')} {s.name}: {s.state}. {s.detail}" for s in execution.steps]
-    return "\n".join([head, *steps])
+    """An execution, step by step, with what was measured before and after."""
+    candidate = execution.candidate
+    state = str(execution.state).replace("_", " ")
+    lines = [
+        f"### Execution {execution.id}: {state}",
+        "",
+        f"{candidate.title}: {_act(candidate.uses, candidate.target)}.",
+        "",
+    ]
+    for step in execution.steps:
+        # That a verification begins is said by its answer.
+        if step.state == "started" or (step.name, step.detail) == ("act", "now measured"):
+            continue
+        detail = step.detail if step.detail != step.state else ""
+        if step.name == "verify" and execution.verification:
+            detail = _health(execution.verification)
+        lines.append(f"- {step.at:%H:%M:%S} {step.name}: {step.state}{f', {detail}' if detail else ''}")
+        if step.name == "verify" and execution.verification:
+            lines += [f"  - {line}" for line in compared(execution)]
+    return "\n".join(lines)
+
+
+def compared(execution: Execution) -> list[str]:
+    """Each check of the verification with its value before the act and after it."""
+    first: dict[tuple[str, str], CheckResult] = {}
+    for step in execution.steps:
+        for known in step.data.get("before", ()):
+            result = CheckResult.model_validate(known)
+            first.setdefault((result.subject, result.condition), result)
+    lines = []
+    for check in execution.verification.checks if execution.verification else ():
+        before = first.get((check.subject, check.condition))
+        change = f"{_measured(before)} before, {_measured(check)} after" if before else f"{_measured(check)} after"
+        lines.append(f"{code(check.subject)}: {change}; wanted {check.condition}")
+    return lines
 
 
 def ending(incident: Incident, executions: Sequence[Execution]) -> str:
@@ -80,20 +161,74 @@ def ending(incident: Incident, executions: Sequence[Execution]) -> str:
         return f"**A person must act.** {reason}"
     helped = next((e for e in executions if e.id == data.get("execution")), None)
     if helped is not None and helped.verification is not None:
-        return (
-            f"{incident.id} is resolved by {helped.candidate.title} ({helped.id}): {verification(helped.verification)}"
-        )
+        what = f"{incident.id} is resolved by {helped.candidate.title} ({helped.id}): {_health(helped.verification)}."
+        return "\n".join([what, "", *(f"- {line}" for line in compared(helped))])
     by = f" by {data['by']}" if "by" in data else ""
     return f"{incident.id} is {incident.status}{by}: {reason}"
 
 
-def _answer(passed: bool | None) -> str:
-    return {True: "yes", False: "no", None: "not measurable"}[passed]
+def distinct(signals: Iterable[Signal]) -> list[Signal]:
+    """Of signals of one kind of thing only the first: a list of twenty repeats hides what else there is."""
+    found: dict[str, Signal] = {}
+    for signal in signals:
+        found.setdefault(signal.fingerprint, signal)
+    return list(found.values())
 
 
-def _values(values: Sequence[float], detail: str) -> str:
-    return ", ".join(f"{value:g}" for value in values[:5]) or detail or "no data"
+def signal_line(signal: Signal) -> str:
+    """A signal in one line: what it is called, since when, and what it says."""
+    said = f": {code(signal.text)}" if one_line(signal.text) else ""
+    return f"{signal.kind} {code(signal.name)} since {signal.at:%H:%M:%S}{said}"
 
 
-def _one_line(text: str) -> str:
+def moment(at: datetime) -> str:
+    """A time for people."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def lasting(duration: timedelta) -> str:
+    """A duration for people: a precision that its length is worth."""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """A probability for people; never 0 or 100, which would be a certainty."""
+    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else f"{share:.0%}"
+
+
+def code(text: str) -> str:
+    """A text of the outside in one line of code, so that nothing in it is read as Markdown."""
+    inside = one_line(text).replace("`", "'")
+    return f"`{inside}`"
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks: a heading in it must not become a heading of the document."""
     return " ".join(text.split())
+
+
+def _act(uses: str, target: str) -> str:
+    return f"`{uses}` on `{target}`"
+
+
+def _quote(citation: Citation) -> list[str]:
+    return [
+        f"> {one_line(citation.quote)}",
+        ">",
+        f"> `{citation.document}`, characters {citation.start}-{citation.end}",
+    ]
+
+
+def _health(result: Verification) -> str:
+    return f"{str(result.health).replace('_', ' ')} after {lasting(result.took)}"
+
+
+def _measured(check: CheckResult) -> str:
+    values: Sequence[Any] = check.values[:5]
+    return ", ".join(f"{value:.4g}" for value in values) or check.detail or "no data"

@@ -61,7 +61,7 @@ class Remediation:
         interruption: Interruption,
     ) -> None:
         self._dbos = dbos
-        self._deciding, self._executing, self._endings = steps.deciding, steps.executing, steps.endings
+        self.steps = steps
         self._outbox = outbox
         self._incidents = incidents
         self._settings = settings
@@ -106,15 +106,15 @@ class Remediation:
         """Hand over incidents whose workflow ended without them: they would wait for ever."""
         waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
         for workflow, how in self._client.ended(list(waiting)).items():
-            self._endings.abandon(*waiting[workflow], f"its remediation stopped ({how.lower()})")
+            self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how.lower()})")
 
     def cancel(self, execution: str, by: str) -> None:
         """Cancel an execution that waits. Raises NotFound, or Conflict where it acts already."""
-        self._deciding.cancel(execution, by)
+        self.steps.deciding.cancel(execution, by)
 
     def tell_endings(self) -> None:
         """Put what tickets are owed on the outbox: their incidents ended, or were handed over, whoever did it."""
-        self._endings.tell_tickets()
+        self.steps.endings.tell_tickets()
 
     def _step(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         self._interruption.check()
@@ -138,11 +138,11 @@ class Remediation:
         except Exception as error:  # noqa: BLE001  (whatever it is: nobody would work on the incident any more)
             self._interruption.check()
             _log.exception("the remediation of %s failed", incident)
-            self._step("abandon", self._endings.abandon, incident, episode, f"{type(error).__name__}: {error}")
+            self._step("abandon", self.steps.endings.abandon, incident, episode, f"{type(error).__name__}: {error}")
             return "abandoned"
 
     def _carry(self, incident: str, episode: int) -> str:
-        plan = self._step("investigate", self._deciding.investigate, incident, episode)
+        plan = self._step("investigate", self.steps.deciding.investigate, incident, episode)
         reason = str(plan["reason"])
         for attempt, index in enumerate(plan["order"], 1):
             if attempt > self._settings.max_attempts:
@@ -150,41 +150,41 @@ class Remediation:
                 break
             ending, reason = self._try(incident, episode, plan["recommendation"], index, attempt)
             if ending == "resolved":
-                self._step("learn", self._endings.learn, incident, episode)
+                self._step("learn", self.steps.endings.learn, incident, episode)
                 return "resolved"
             if ending == "person":
                 break
-        self._step("hand-over", self._endings.hand_over, incident, episode, reason)
+        self._step("hand-over", self.steps.endings.hand_over, incident, episode, reason)
         return "escalated"
 
     def _try(self, incident: str, episode: int, recommendation: str, index: int, attempt: int) -> tuple[Ending, str]:
         """Carry one candidate through; says how it ended and why."""
         name, workflow = f"{attempt}", _workflow_of(incident, episode)
-        decide = partial(self._deciding.decide, workflow=workflow)
+        decide = partial(self.steps.deciding.decide, workflow=workflow)
         decided = self._step(f"decide-{name}", decide, incident, episode, recommendation, index, attempt)
         execution = decided["execution"]
         if execution is None:
             return decided["ending"], decided["reason"]
         if decided["verdict"] == "needs_approval":
-            word = self._step(f"approval-{name}", self._deciding.await_approval, execution, episode)
+            word = self._step(f"approval-{name}", self.steps.deciding.await_approval, execution, episode)
             if word != "approved":
-                reason = self._step(f"declined-{name}", self._deciding.decline, execution, word)
+                reason = self._step(f"declined-{name}", self.steps.deciding.decline, execution, word)
                 return ("next" if word == "rejected" else "person"), reason
-        started = self._step(f"start-{name}", self._executing.start, execution, episode)
+        started = self._step(f"start-{name}", self.steps.executing.start, execution, episode)
         if not started["started"]:
             return started["ending"], started["reason"]
         return self._act(execution, episode, name)
 
     def _act(self, execution: str, episode: int, name: str) -> tuple[Ending, str]:
-        acted = self._step(f"act-{name}", self._executing.act, execution)
+        acted = self._step(f"act-{name}", self.steps.executing.act, execution)
         if acted["result"] == "uncertain":
-            return "person", self._step(f"uncertain-{name}", self._executing.uncertain, execution, acted["detail"])
+            return "person", self._step(f"uncertain-{name}", self.steps.executing.uncertain, execution, acted["detail"])
         if acted["result"] == "failed":
-            return "next", self._step(f"failed-{name}", self._executing.failed, execution, acted["detail"])
-        verified = self._step(f"verify-{name}", self._executing.verify, execution, episode)
+            return "next", self._step(f"failed-{name}", self.steps.executing.failed, execution, acted["detail"])
+        verified = self._step(f"verify-{name}", self.steps.executing.verify, execution, episode)
         if verified["health"] == "healthy":
-            return "resolved", self._step(f"succeeded-{name}", self._executing.succeeded, execution, verified)
-        back = self._step(f"roll-back-{name}", self._executing.roll_back, execution, verified)
+            return "resolved", self._step(f"succeeded-{name}", self.steps.executing.succeeded, execution, verified)
+        back = self._step(f"roll-back-{name}", self.steps.executing.roll_back, execution, verified)
         return ("person" if back["uncertain"] else "next"), back["detail"]
 
 
