@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from models.domain.execution import CheckResult
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Citation, Dropped
 from models.domain.runbook import Check, Document, ScoredPassage
-from models.ranking.citations import cite_best, incident_text, words_of
+from models.ranking.citations import cite_best, cite_opening, incident_text, words_of
 from models.ranking.evidence import CandidateEvidence, DiagnosisAnswer
+from models.ranking.features import SUBSTANCE, saturate
 from retrieval.index import PassageIndex
 from retrieval.query import query_of
 from runbooks.binding import Binding, VerbInputs, bind
@@ -73,11 +74,14 @@ class EvidenceGatherer:
         binding = bind(self._corpus.runbooks(), incident, self._catalogue)
         query = query_of(incident)
         passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
-        past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=[incident.id.lower()])
+        # What an earlier episode of a reopened incident taught is the most alike of all.
+        own = [incident.id.lower()] if incident.episode == 1 else []
+        past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=own)
         wanted = words_of(incident_text(incident))
         looking = _Looking(self._source, self._clock)
         triggered = {match.runbook for match in binding.matched}
-        near = triggered | {found.passage.document for found in passages[:_NEAR]}
+        # Words in common that say nothing make no runbook near.
+        near = triggered | {p.passage.document for p in passages[:_NEAR] if saturate(p.lexical) >= SUBSTANCE}
         candidates = tuple(
             self._evidence(candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered)
             for candidate in binding.candidates
@@ -87,7 +91,7 @@ class EvidenceGatherer:
             candidates=candidates,
             passages=passages,
             documents=documents,
-            similar=tuple(cited for one in past for cited in cite_best(one.passages, wanted, documents, 1)),
+            similar=tuple(cited for one in past for cited in _lesson(one.passages, wanted, documents)),
             dropped=tuple(one for one in binding.dropped if one.runbook in near),
             gaps=(*binding.gaps, *looking.gaps),
         )
@@ -120,6 +124,15 @@ class EvidenceGatherer:
         known = self._executions.outcomes(candidate.runbook, candidate.action, candidate.environment)
         verified = float(sum(outcome.verified for outcome in known))
         return verified, len(known) - verified
+
+
+def _lesson(
+    passages: Sequence[ScoredPassage], wanted: frozenset[str], documents: Mapping[str, Document]
+) -> tuple[Citation, ...]:
+    """What a past incident was about: how its postmortem begins, else its most fitting sentence."""
+    document = documents.get(passages[0].passage.document) if passages else None
+    opening = cite_opening(document) if document else None
+    return (opening,) if opening else cite_best(passages, wanted, documents, 1)
 
 
 class _Looking:

@@ -8,7 +8,7 @@ Who calls: `intake.py` the first two, for everything that comes in; `remediation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +21,7 @@ from models.domain.errors import SutureError, Unavailable
 from models.domain.execution import CheckResult, Decision, Execution, Verification
 from models.domain.incident import Incident
 from models.domain.recommendation import Advice, ModelUse, RankedCandidate, Recommendation
-from models.domain.runbook import Step
+from models.domain.runbook import Check, Step
 from models.domain.signal import Signal
 from models.domain.topology import Topology
 from models.language.assist import assist
@@ -32,7 +32,7 @@ from service.checks import measure, verify
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
 from service.ports import LanguageModel, Source
-from service.remediation.postmortem import draft
+from service.remediation.postmortem import document_of, draft
 from service.settings import Settings
 
 # Who only recommends has neither, and should not wait for the database's modules.
@@ -133,8 +133,12 @@ class Pipeline:
 
     def preconditions(self, execution: Execution) -> list[CheckResult]:
         """What must hold before the act, measured now."""
+        return self.measured(execution.candidate.preconditions)
+
+    def measured(self, checks: Iterable[Check]) -> list[CheckResult]:
+        """The answers to checks now."""
         source = _present(self.source, "source")
-        return [measure(check, source, clock=self.clock) for check in execution.candidate.preconditions]
+        return [measure(check, source, clock=self.clock) for check in checks]
 
     def refusal(self, execution: Execution) -> str | None:
         """Why the act may not start now, whatever was decided before: the kill switch, or the environment's mode."""
@@ -151,8 +155,9 @@ class Pipeline:
 
     def learn(self, incident: Incident, recommendation: Recommendation, executions: Sequence[Execution]) -> str:
         """Write the postmortem draft into the corpus, where the next similar incident finds it. Returns its id."""
-        self.corpus.add_postmortem(incident.id.lower(), draft(incident, recommendation, executions))
-        return incident.id.lower()
+        document = document_of(incident)
+        self.corpus.add_postmortem(document, draft(incident, recommendation, executions))
+        return document
 
 
 def _present(part: Part | None, name: str) -> Part:
