@@ -49,16 +49,17 @@ class TicketOutbox:
 
     def open(self, incident: Incident, body: str) -> None:
         """Open the incident's ticket."""
-        draft = {"title": incident.title, "body": body, "severity": incident.severity, "labels": incident.labels}
+        title = _storable(incident.title)
+        draft = {"title": title, "body": _storable(body), "severity": incident.severity, "labels": incident.labels}
         self._enqueue(incident.id, "open", f"{incident.id}-open", draft)
 
     def comment(self, incident: str, key: str, text: str) -> None:
         """Add a comment; a second one of the same key is the same comment."""
-        self._enqueue(incident, "comment", f"{incident}-{key}", {"text": text})
+        self._enqueue(incident, "comment", f"{incident}-{key}", {"text": _storable(text)})
 
     def close(self, incident: str, key: str, resolution: str) -> None:
         """Close the ticket with the outcome in words."""
-        self._enqueue(incident, "close", f"{incident}-{key}", {"text": resolution})
+        self._enqueue(incident, "close", f"{incident}-{key}", {"text": _storable(resolution)})
 
     def register(self) -> None:
         """Make the queue known; after DBOS was launched."""
@@ -97,3 +98,8 @@ class TicketOutbox:
             self._ticketing.comment(reference, body["text"], key)
         else:
             self._ticketing.close(reference, body["text"], key)
+
+
+def _storable(text: str) -> str:
+    # Alerts may bring NUL; hardly any ticket system takes it.
+    return text.replace("\x00", "\ufffd")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from models.domain.base import Clock, Frozen, Time, canonical_json, sha256_hex
 from service.store.database import Database
-from service.store.tables import audit, switches
+from service.store.tables import as_column, audit, switches
 
 _GENESIS = "0" * 64
 _HEAD = "audit-head"
@@ -55,9 +55,9 @@ class AuditLog:
         fields = {
             "number": number,
             "at": self._clock().isoformat(),
-            "actor": actor,
+            "actor": as_column(actor, 200),
             "event": event,
-            "subject": subject,
+            "subject": as_column(subject, 300),
             "data": canonical_json(data),
             "previous": previous,
         }

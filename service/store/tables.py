@@ -15,13 +15,35 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.engine import Dialect
 
 from models.domain.execution import FINAL_STATES, ExecutionState
 
 metadata = MetaData()
+
+
+def as_column(text: str, width: int) -> str:
+    """Words of the outside as a column of that width takes them: cut, and without NUL, which PostgreSQL refuses."""
+    return text[:width].replace("\x00", "\ufffd")
+
+
+class _Words(TypeDecorator[str]):
+    """A column for words of the outside. What is compared with it is treated as what is stored in it."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.width = width
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else as_column(value, self.width)
+
 
 # SQLite numbers rows only through INTEGER, PostgreSQL wants BIGINT.
 _Number = BigInteger().with_variant(Integer, "sqlite")
@@ -31,7 +53,7 @@ incidents = Table(
     metadata,
     Column("number", _Number, primary_key=True, autoincrement=True),
     Column("status", String(32), nullable=False),
-    Column("environment", String(200), nullable=False),
+    Column("environment", _Words(200), nullable=False),
     Column("severity", String(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated_at", String(40), nullable=False),
@@ -81,7 +103,7 @@ executions = Table(
     Column("incident", _Number, nullable=False, index=True),
     Column("workflow", String(200), nullable=False),
     Column("candidate_hash", String(64), nullable=False),
-    Column("target", String(300), nullable=False),
+    Column("target", _Words(300), nullable=False),
     Column("state", String(32), nullable=False),
     Column("document", JSON, nullable=False),
     # At most one active execution a target, over all replicas: the database itself refuses a second one.
@@ -100,7 +122,7 @@ approvals = Table(
     Column("number", _Number, primary_key=True, autoincrement=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("execution", String(64), nullable=False),
-    Column("by", String(200), nullable=False),
+    Column("by", _Words(200), nullable=False),
     Column("document", JSON, nullable=False),
     # One word a person: changing it afterwards would change what was decided on.
     UniqueConstraint("execution", "by", name="approvals_one_per_person"),
@@ -110,10 +132,10 @@ outcomes = Table(
     "outcomes",
     metadata,
     Column("execution", String(64), primary_key=True),
-    Column("uses", String(200), nullable=False),
-    Column("runbook", String(100), nullable=False),
-    Column("action", String(100), nullable=False),
-    Column("environment", String(200), nullable=False),
+    Column("uses", _Words(200), nullable=False),
+    Column("runbook", _Words(100), nullable=False),
+    Column("action", _Words(100), nullable=False),
+    Column("environment", _Words(200), nullable=False),
     Column("verified", Boolean, nullable=False),
     Column("at", String(40), nullable=False),
     Column("document", JSON, nullable=False),
