@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from retrieval.embedding import Embedder
 
 MAX_VECTORS = 50_000
 """Kept at most: about 80 MB with 384 numbers each. Those that were not asked for longest go first."""
+QUERIES = 64  # in memory: more than are worked on at once
 DAY = 86_400
 BUSY_SECONDS = 5.0  # another process writes for milliseconds; longer than this is not worth the wait
 PAGE = 500  # values in one statement: SQLite allows 999 in its older versions
@@ -29,8 +31,9 @@ log = logging.getLogger(__name__)
 class CachedEmbedder:
     """Another embedder whose vectors are kept in a file, by the hash of the text. Any number of threads and processes.
 
-    A single text is a query: it is asked once, so it is neither looked up nor kept. The file holds no text. It is a
-    help only: where it cannot be read or written, that is logged and the texts are embedded.
+    A single text is a query: it may be asked twice in a row, so it is kept for a while in memory, never in the file.
+    The file holds no text. It is a help only: where it cannot be read or written, that is logged and the texts are
+    embedded.
     """
 
     def __init__(
@@ -46,13 +49,16 @@ class CachedEmbedder:
         change whenever the same identity would give other vectors. `most` are kept; `clock` gives seconds.
         """
         self.identity, self.dimension = embedder.identity, embedder.dimension
+        self._query = lru_cache(QUERIES)(lambda text: embedder.embed([text])[0])
         self._embedder, self._file, self._most, self._clock = embedder, file, most, clock
         self._salt = f"{embedder.identity}\0{version}\0".encode()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of length 1, shape [len(texts), dimension]; raises what the embedder raises."""
-        if len(texts) < 2:
+        if not texts:
             return self._embedder.embed(texts)
+        if len(texts) == 1:
+            return np.stack([self._query(texts[0])])
         keys = [hashlib.sha256(self._salt + text.encode()).digest() for text in texts]
         known = self._read(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}

@@ -30,10 +30,13 @@ def test_a_text_is_embedded_once_by_whichever_process_and_order(file, hashing):
     assert (again.identity, again.dimension) == (hashing.identity, hashing.dimension)
 
 
-def test_a_query_is_neither_looked_up_nor_kept(file, hashing):
+def test_a_query_is_remembered_by_this_process_alone(file, hashing):
     cached = CachedEmbedder(hashing, file)
     assert cached.embed([]).shape == (0, hashing.dimension)
-    cached.embed(["a secret of one incident"])
+    first = cached.embed(["a secret of one incident"])
+    first[:] = 0
+    assert (cached.embed(["a secret of one incident"]) == hashing.embed(["a secret of one incident"])).all()
+    assert hashing.embedded == ["a secret of one incident"] * 2
     assert not file.exists()
     cached.embed(TEXTS)
     assert b"disk full" not in file.read_bytes()
