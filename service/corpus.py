@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ class CorpusKeeper:
             "w", encoding="utf-8", dir=self._postmortems, suffix=".tmp", delete=False
         ) as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut after the renaming may leave an empty file
         Path(file.name).replace(self._postmortems / f"{name}.md")
         self.sync()
 

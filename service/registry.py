@@ -32,7 +32,7 @@ def build_executors(sections: Mapping[str, Mapping[str, Any]], context: Context)
 def verb_catalogue(executors: Mapping[str, Executor] | None = None) -> dict[str, VerbInputs]:
     """`executor/verb` to what binding needs: of the given executors, else of all that are installed, unconfigured."""
     offered: Mapping[str, Executor | ExecutorClass] = (
-        executors if executors is not None else {point.name: point.load() for point in entry_points(group=EXECUTORS)}
+        executors if executors is not None else {point.name: _loaded(point) for point in entry_points(group=EXECUTORS)}
     )
     return {
         f"{name}/{verb.name}": VerbInputs(inputs=verb.inputs, target=partial(executor.target, verb.name))
@@ -46,4 +46,15 @@ def _load(group: str, name: str) -> Any:
     if name not in points:
         kind = group.removeprefix("suture.")
         raise BadInput(f"there is no {name!r} among the {kind}; installed are: {', '.join(sorted(points)) or 'none'}")
-    return points[name].load()
+    return _loaded(points[name])
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        package = point.dist.name if point.dist else point.module
+        kind = point.group.removeprefix("suture.")
+        raise BadInput(
+            f"{point.name!r} of the {kind}, from the package {package}, cannot be loaded: {error}"
+        ) from error

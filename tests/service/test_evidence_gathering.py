@@ -1,0 +1,63 @@
+"""What speaks for a candidate is measured within a budget; what could not be looked at is told as a gap."""
+
+from datetime import timedelta
+
+import pytest
+
+from models.domain.errors import Unavailable
+
+
+@pytest.fixture
+def gather(installation, make_runbook):
+    def gather(source=None, **runbook):
+        make_runbook(**({"precondition": '{query: "healthy", is: "== 0"}'} | runbook))
+        suture = installation()
+        suture.parts.intake.start_detecting()
+        suture.parts.corpus.sync()
+        if source is not None:
+            suture.parts.source.query = source
+        incident = suture.parts.pipeline.localise(suture.parts.incidents.get(suture.alert()))
+        return suture.parts.pipeline.retrieve(incident)
+
+    return gather
+
+
+def test_what_cannot_be_measured_is_a_gap_and_neither_true_nor_false(gather):
+    def down(expression, at):
+        raise Unavailable("the monitoring system does not answer")
+
+    evidence = gather(down)
+    [candidate] = evidence.candidates
+    assert candidate.precondition is None
+    [gap] = [gap for gap in evidence.gaps if "healthy" in gap]
+    assert "does not answer" in gap
+
+
+def test_what_the_budget_does_not_allow_is_a_gap(gather, monkeypatch):
+    monkeypatch.setattr("service.evidence._BUDGET", timedelta(seconds=-1))
+    evidence = gather()
+    assert evidence.candidates[0].precondition is None
+    assert [gap for gap in evidence.gaps if "the time was up" in gap] == ["not looked at, the time was up: healthy"]
+
+
+def test_a_check_that_several_ask_for_is_measured_once(gather, make_runbook):
+    asked = []
+
+    def count(expression, at):
+        asked.append(expression)
+        return []
+
+    make_runbook("fix-shop-otherwise", target="other", precondition='{query: "healthy", is: "== 0"}')
+    assert len(gather(count).candidates) == 2
+    assert asked.count("healthy") == 1
+
+
+def test_of_a_runbook_that_no_trigger_matches_nothing_is_measured(gather):
+    asked = []
+
+    def count(expression, at):
+        asked.append(expression)
+        return []
+
+    gather(count, alert="AnotherAlert")
+    assert "healthy" not in asked
