@@ -88,6 +88,7 @@ def worker_loops(parts: Parts) -> list[Loop]:
     """Start remediations and tell tickets how incidents ended. By status, not by event: a restart misses nothing."""
     return [
         Loop("start-remediations", _START_EVERY, parts.remediation.start_open),
+        Loop("look-again", _START_EVERY, parts.remediation.look_again),
         Loop("tell-endings", _START_EVERY, parts.remediation.tell_endings),
         Loop("rescue-remediations", _RESCUE_EVERY, parts.remediation.rescue),
     ]

@@ -28,6 +28,7 @@ from models.language.assist import assist
 from models.localisation import localise
 from models.ranking.abstention import abstain
 from models.ranking.ranker import rank
+from runbooks.triggers import matching
 from service.checks import measure, verify
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
@@ -116,6 +117,10 @@ class Pipeline:
             model=used,
             similar=evidence.similar,
         )
+
+    def triggered(self, incident: Incident) -> tuple[str, ...]:
+        """The runbooks that have a trigger which a signal of the incident matches."""
+        return tuple(sorted({match.runbook for match in matching(self.corpus.runbooks(), incident.signals)}))
 
     def recommend(self, incident: Incident, identifier: str = "REC-unsaved") -> Recommendation:
         """Localise, retrieve and rank; nothing is executed."""

@@ -104,6 +104,7 @@ class Draft:
             status=before.status if before and not self.reopened else IncidentStatus.OPEN,
             episode=before.episode + self.reopened if before else 1,
             version=before.version if before else 0,
+            abstained_with=before.abstained_with if before and not self.reopened else None,
             environment=self.environment,
             services=tuple(dict.fromkeys(signal.service for signal in signals if signal.service)),
             signals=signals,

@@ -32,7 +32,7 @@ INCIDENT_TRANSITIONS: dict[IncidentStatus, frozenset[IncidentStatus]] = {
     _S.AWAITING_APPROVAL: frozenset({_S.INVESTIGATING, _S.MITIGATING, _S.RESOLVED, _S.ESCALATED, _S.CLOSED}),
     _S.MITIGATING: frozenset({_S.VERIFYING, _S.INVESTIGATING, _S.ESCALATED, _S.CLOSED}),
     _S.VERIFYING: frozenset({_S.RESOLVED, _S.MITIGATING, _S.INVESTIGATING, _S.ESCALATED, _S.CLOSED}),
-    _S.ESCALATED: frozenset({_S.INVESTIGATING, _S.RESOLVED, _S.CLOSED}),
+    _S.ESCALATED: frozenset({_S.OPEN, _S.INVESTIGATING, _S.RESOLVED, _S.CLOSED}),
     _S.RESOLVED: frozenset({_S.OPEN, _S.CLOSED}),
     _S.CLOSED: frozenset(),
 }
@@ -98,6 +98,9 @@ class Incident(Frozen):
     timeline: tuple[TimelineEntry, ...] = ()
     episode: int = 1
     """Counts from 1; a reopened incident is in its next one."""
+    abstained_with: tuple[str, ...] | None = None
+    """Runbooks whose triggers had matched when there was nothing to recommend; None where that is not so. A trigger of
+    another one, matched by a later signal, is a reason to look again."""
     version: int = 0
     """Counts changes of the stored document: a writer that read an older one is refused."""
 

@@ -73,6 +73,8 @@ class Deciding:
         self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
         self._outbox.comment(incident_id, f"recommended-{episode}", text)
         if made.abstained:
+            known = self._pipeline.triggered(incident)
+            self._incidents.change(incident_id, lambda now: now.model_copy(update={"abstained_with": known}))
             return {"recommendation": made.id, "order": [], "reason": made.abstained.reason}
         if mode is Mode.SUGGEST:
             return {"recommendation": made.id, "order": [], "reason": people_act}

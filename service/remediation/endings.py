@@ -49,6 +49,16 @@ class Endings:
         """Give the incident to a person, unless one has it by now."""
         self._incidents.advance(incident_id, episode, _S.ESCALATED, reason)
 
+    def look_again(self) -> None:
+        """Reopen what was handed over with nothing to recommend, where a later signal matches another runbook."""
+        for incident in self._incidents.page(statuses=[_S.ESCALATED]):
+            if incident.abstained_with is None:
+                continue
+            new = set(self._pipeline.triggered(incident)) - set(incident.abstained_with)
+            if new:
+                reason = f"a later signal matches {', '.join(sorted(new))}: Suture looks again"
+                self._incidents.begin_episode(incident.id, incident.episode + 1, reason)
+
     def abandon(self, incident_id: str, episode: int, reason: str) -> None:
         """Give the incident to a person because its remediation broke; what it had begun is uncertain."""
         self._closing.abandon(incident_id, reason)

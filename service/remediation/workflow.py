@@ -102,6 +102,10 @@ class Remediation:
             with SetWorkflowID(_workflow_of(incident, episode)):
                 self._dbos.start_workflow(self._workflow, incident, episode)
 
+    def look_again(self) -> None:
+        """Reopen incidents that had no recommendation and now have a signal that a runbook speaks of."""
+        self.steps.endings.look_again()
+
     def rescue(self) -> None:
         """Hand over incidents whose workflow ended without them: they would wait for ever."""
         waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}

@@ -79,6 +79,14 @@ class Incidents:
             row = self._locked(connection, identifier)
             return self.save(connection, changed(_incident(row)))
 
+    def begin_episode(self, identifier: str, episode: int, reason: str) -> None:
+        """Open the incident again for its next episode, where it is still handed over and nobody was quicker."""
+        with self._database.write() as connection:
+            incident = _incident(self._locked(connection, identifier))
+            if incident.status is IncidentStatus.ESCALATED and incident.episode == episode - 1:
+                self.save(connection, incident.model_copy(update={"episode": episode, "abstained_with": None}))
+                self.transition_in(connection, identifier, IncidentStatus.OPEN, reason)
+
     def transition(
         self,
         identifier: str,

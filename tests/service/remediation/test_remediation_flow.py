@@ -202,6 +202,28 @@ def test_without_a_runbook_nothing_is_done_and_the_reason_is_told(start):
     assert "No runbook" in incident.timeline[-1].text
 
 
+def test_a_later_telling_signal_is_a_reason_to_look_again(start, make_runbook):
+    make_runbook()
+    suture = start()
+    suture.measure(1)
+    incident = suture.ended(suture.alert("SomethingOdd"), "escalated")
+    assert suture.ledger() == []
+    assert suture.alert("ShopBroken") == incident.id
+    again = suture.ended(incident.id, "resolved")
+    assert (again.episode, suture.ledger()) == (2, ["shop"])
+
+
+def test_what_was_handed_over_stays_so_without_a_new_reason(start, make_runbook):
+    make_runbook(alert="SomethingElse")
+    suture = start()
+    incident = suture.ended(suture.alert("SomethingOdd"), "escalated")
+    suture.alert("SomethingOdder")
+    suture.alert("SomethingOdd")
+    suture.parts.remediation.look_again()
+    after = suture.parts.incidents.get(incident.id)
+    assert (after.status, after.episode) == ("escalated", 1)
+
+
 def test_a_target_has_one_active_execution_at_most(start, make_runbook):
     """Two incidents want the same target; the second waits until the first has ended."""
     make_runbook(within="2s")
