@@ -48,6 +48,7 @@ RUNBOOK = """
         with: {arguments}
         risk: low
         reversible: false
+        timeout: 10s
         approval: {approval}
         verify:
           - {{query: '{query}', is: "== 1", within: 20s, hold: 0s}}
