@@ -90,7 +90,7 @@ def test_ten_thousand_passages_are_searched_in_milliseconds():
     choice = np.random.default_rng(1)
     units = [{"title": f"Page {n}", "prose": " ".join(choice.choice(words, 12))} for n in range(10_000)]
     index = LexicalIndex(units)
-    start = time.perf_counter()
+    start = time.process_time()
     for n in range(20):
         index.scores(f"word{n} word{n + 1} page failing slowly with word{n + 2}")
-    assert (time.perf_counter() - start) / 20 < 0.02
+    assert (time.process_time() - start) / 20 < 0.02

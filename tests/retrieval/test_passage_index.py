@@ -289,8 +289,8 @@ def test_thousands_of_passages_stay_quick(hashing, make_document):
     documents = [make_document(f"d{n}", f"# Page {n}\n\n" + " ".join(random.choice(words, 30))) for n in range(1_200)]
     index = PassageIndex(None, hashing)
     index.sync(documents)
-    start = time.perf_counter()
+    start = time.process_time()
     for n in range(20):
         index.documents(f"page {n} word{n} word{n + 1}", 10)
-    assert (time.perf_counter() - start) / 20 < 0.1
+    assert (time.process_time() - start) / 20 < 0.1
     assert found(index, documents[987].text[12:])[0] == "d987"
