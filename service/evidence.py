@@ -93,7 +93,7 @@ class EvidenceGatherer:
             documents=documents,
             similar=tuple(cited for one in past for cited in _lesson(one.passages, wanted, documents)),
             dropped=tuple(one for one in binding.dropped if one.runbook in near),
-            gaps=(*binding.gaps, *looking.gaps),
+            gaps=tuple(dict.fromkeys((*binding.gaps, *looking.gaps))),
         )
 
     def _evidence(

@@ -30,6 +30,7 @@ from models.ranking.abstention import abstain
 from models.ranking.ranker import rank
 from runbooks.triggers import matching
 from service.checks import measure, verify
+from service.contract import UNSTORED
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
 from service.ports import LanguageModel, Source
@@ -90,7 +91,11 @@ class Pipeline:
     def localise(self, incident: Incident) -> Incident:
         """The incident with its probable origins, and the labels of the first: what runbooks' parameters read."""
         located = incident.model_copy(update={"culprits": localise(incident, self.topology)})
-        return located.model_copy(update={"labels": labels_of(located, self.topology)})
+        derived = labels_of(located, self.topology)
+        # Those of an incident that a person wrote are the person's word; those of a stored one are derived anew,
+        # because they are the culprit's, and the culprit may be another by now.
+        labels = derived | incident.labels if incident.id == UNSTORED else derived
+        return located.model_copy(update={"labels": labels})
 
     def retrieve(self, incident: Incident) -> Evidence:
         """Runbooks and past postmortems that fit, with their passages and what the checks say now."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
+from evals.sandbox import telling
 from evals.sandbox.faults import Fault
 from evals.sandbox.service import RunningService
+from evals.sandbox.telling import Said
 from models.domain.base import utc_now
 from models.domain.errors import NotFound
 from models.domain.execution import Execution, Verdict
@@ -85,7 +87,7 @@ class Follower:
         """From the injection to the closed ticket, or to the reason why it does not come to that."""
         self._fault.inject()
         self._start = utc_now()
-        self._reach("injected", self._start, self._fault.title)
+        self._reach("injected", self._start, Said(self._fault.how))
         try:
             incident = self._await_incident()
             incident = self._await_end(incident.id)
@@ -101,9 +103,7 @@ class Follower:
         self.episode.incident = incident.id
         entries = [entry.at for entry in incident.timeline if entry.at >= self._start]
         seen_at = min([*entries, *(at for at in (incident.detected_at,) if at >= self._start)], default=utc_now())
-        signals = [f"{one.name} (since {one.at:%H:%M:%S})" for one in incident.signals if one.at >= self._start]
-        text = f"{incident.id} {incident.title} [{incident.severity}]"
-        self._reach("seen", seen_at, text, [*signals, incident.impact.summary])
+        self._reach("seen", seen_at, telling.seen(incident, self._start))
         return incident
 
     def _find_incident(self) -> Incident | None:
@@ -149,33 +149,24 @@ class Follower:
             return
         if made.created_at < self._start:
             return
-        best_of = {citation.document: citation for citation in reversed(made.similar)}
         self.episode.similar = list(dict.fromkeys(citation.document for citation in made.similar))
-        similar = [f"similar before: {one}: “{best_of[one].quote}”" for one in self.episode.similar]
-        if made.abstained is not None or not made.candidates:
-            reason = made.abstained.reason if made.abstained else "no runbook offers an action"
-            self._reach("found", made.created_at, f"no recommendation: {reason}", similar)
-            return
-        best = made.candidates[0]
-        self.episode.citations = [f"{one.document}:{one.start}-{one.end}" for one in best.citations]
-        quotes = [f"{one.document} [{one.start}-{one.end}]: “{one.quote}”" for one in best.citations]
-        text = f"{best.candidate.title} ({best.probability:.0%}, runbook {best.candidate.runbook})"
-        self._reach("found", made.created_at, text, [best.justification, *quotes, *similar])
+        if made.candidates and not made.abstained:
+            best = made.candidates[0]
+            self.episode.citations = [f"{one.document}:{one.start}-{one.end}" for one in best.citations]
+        self._reach("found", made.created_at, telling.found(made))
 
     def _show_execution(self, execution: Execution) -> None:
         decision = execution.decision
-        policies = f" [{', '.join(decision.policies)}]" if decision.policies else ""
-        self._reach("decided", decision.decided_at, f"{decision.verdict}: {decision.reason}{policies}")
+        self._reach("decided", decision.decided_at, telling.decided(execution))
         if decision.verdict is Verdict.NEEDS_APPROVAL and execution.state == "pending":
             self._approve(execution)
         acted = next((s for s in execution.steps if s.name == "act" and s.state == "done"), None)
         if acted is not None:
             self.episode.action = f"{execution.candidate.uses} {execution.candidate.target}"
-            self._reach("done", acted.at, self.episode.action)
+            self._reach("done", acted.at, telling.done(execution, acted))
         verification = execution.verification
         if verification is not None and verification.health == "healthy" and execution.state == "succeeded":
-            checks = [f"{one.subject} {one.condition}: {one.values}" for one in verification.checks]
-            self._reach("verified", execution.ended_at or utc_now(), "healthy, measured after the action", checks)
+            self._reach("verified", execution.ended_at or utc_now(), telling.verified(execution))
 
     def _approve(self, execution: Execution) -> None:
         if execution.id in self._answered:
@@ -191,9 +182,17 @@ class Follower:
         ticket = self._poll(lambda: self._closed_ticket(incident.id), TICKET_SECONDS)
         if ticket is None:
             raise EpisodeFailed(f"the ticket of {incident.id} was not closed within {TICKET_SECONDS:.0f} s")
-        at = datetime.fromisoformat(ticket["closed_at"])
-        learned = [entry.text for entry in self._incident(incident.id).timeline if entry.kind == "learned"][-1:]
-        self._reach("closed", at, f"ticket {ticket['reference']}: {ticket['resolution']}", learned)
+        document = self._poll(lambda: self._postmortem(incident.id), TICKET_SECONDS)
+        if document is None:
+            raise EpisodeFailed(f"no postmortem of {incident.id} was written within {TICKET_SECONDS:.0f} s")
+        self._reach("closed", datetime.fromisoformat(ticket["closed_at"]), telling.closed(ticket, document))
+
+    def _postmortem(self, identifier: str) -> str | None:
+        """The id of the draft that was written since the injection."""
+        timeline = self._incident(identifier).timeline
+        return next(
+            (str(one.data["document"]) for one in timeline if one.kind == "learned" and one.at >= self._start), None
+        )
 
     def _closed_ticket(self, identifier: str) -> dict[str, Any] | None:
         """The incident's ticket once it was closed since the injection: a reopened incident keeps its ticket."""
@@ -222,10 +221,10 @@ class Follower:
             time.sleep(_POLL)
         return None
 
-    def _reach(self, stage: Stage, at: datetime, text: str, details: Iterable[str] = ()) -> None:
+    def _reach(self, stage: Stage, at: datetime, said: Said) -> None:
         """Record and show a stage, the first time that it is reached."""
         if stage in self.episode.seconds:
             return
         seconds = max(0.0, (at - self._start).total_seconds())
         self.episode.seconds[stage] = seconds
-        self._show(Event(stage, seconds, text, tuple(one for one in details if one)))
+        self._show(Event(stage, seconds, said.text, said.details))

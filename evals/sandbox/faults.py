@@ -33,6 +33,8 @@ class Fault(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    how: ClassVar[str]
+    """What is done, in one line."""
     service: ClassVar[str]
     """The culprit, by its name in the topology."""
     process: ClassVar[str]
@@ -88,6 +90,7 @@ class KillService(_ShopFault):
 
     name = "kill_service"
     title = "The shop's processes are killed"
+    how = "SIGKILL to the shop's process group"
     signal = signal.SIGKILL
 
 
@@ -96,6 +99,7 @@ class HangService(_ShopFault):
 
     name = "hang_service"
     title = "The shop hangs"
+    how = "SIGSTOP to the shop's process group: it accepts, and never answers"
     signal = signal.SIGSTOP
 
 
@@ -114,6 +118,7 @@ class KillDatabase(_DatabaseFault):
 
     name = "kill_database"
     title = "The database is killed"
+    how = "SIGKILL to PostgreSQL's postmaster and its children"
 
     def _break(self, pid: int) -> None:
         postmaster = psutil.Process(pid)
@@ -132,6 +137,7 @@ class ExhaustConnections(_DatabaseFault):
 
     name = "exhaust_connections"
     title = "A batch job takes all of the database's connections"
+    how = f"{ORDINARY_CONNECTIONS} connections taken and held, the shop's own cut"
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
@@ -191,8 +197,13 @@ FAULTS: dict[str, type[Fault]] = {
 """Every fault by its name."""
 
 
-def fault_of(name: str, sandbox: Sandbox) -> Fault:
-    """A fault by its name. Raises BadInput that lists the names."""
+def check_name(name: str) -> None:
+    """Raises BadInput that lists the names where there is no fault of this one."""
     if name not in FAULTS:
         raise BadInput(f"there is no fault {name!r}: choose one of {', '.join(FAULTS)}")
+
+
+def fault_of(name: str, sandbox: Sandbox) -> Fault:
+    """A fault by its name. Raises BadInput as `check_name` does."""
+    check_name(name)
     return FAULTS[name](sandbox)

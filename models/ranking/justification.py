@@ -84,14 +84,18 @@ def _passages(item: CandidateEvidence) -> str:
         return "No passage of its runbook was found for this incident."
     count = len(item.passages)
     best = max(item.passages, key=lambda found: found.score).passage
-    place = f"“{best.title}”" + (f", most of all the section “{best.headings[-1]}”" if best.headings else "")
-    return f"{count} passage{'s' if count > 1 else ''} of its runbook {place} resemble{'' if count > 1 else 's'} it."
+    section = f"the section “{best.headings[-1]}”" if best.headings else ""
+    if count == 1:
+        return f"In its runbook “{best.title}” {section or 'one passage'} resembles the incident."
+    most = f", most of all {section}" if section else ""
+    return f"{count} passages of its runbook “{best.title}” resemble the incident{most}."
 
 
 def _history(item: CandidateEvidence) -> str:
     total = item.successes + item.failures
-    times = "execution" if total == 1 else "executions"
-    return f"It helped in {item.successes:g} of {total:g} earlier {times}." if total else ""
+    if total == 1:
+        return f"It {'helped' if item.successes else 'did not help'} the one time that it ran before."
+    return f"It helped in {item.successes:g} of {total:g} earlier executions." if total else ""
 
 
 def _counted(contributions: Sequence[Contribution]) -> str:

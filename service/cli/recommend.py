@@ -33,6 +33,7 @@ def recommend(
     """
     from models.domain.base import utc_now
     from service.cli.output import print_json
+    from service.cli.recommended import lines
     from service.contract import read_incident
     from service.settings import load_settings
     from service.telemetry import configure_logging
@@ -45,7 +46,8 @@ def recommend(
     if as_json:
         print_json(answer)
     else:
-        _print(answer)
+        for line in lines(answer):
+            typer.echo(line)
 
 
 def _with_state(settings: Settings, incident: Incident) -> RecommendationView:
@@ -104,23 +106,3 @@ def _read(incident: str) -> tuple[str, str]:
         raise BadInput(f"{incident} cannot be read: {error.strerror}", where="--incident") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{incident} is not UTF-8 text: byte {error.start}", where="--incident") from error
-
-
-def _print(answer: RecommendationView) -> None:
-    from service.cli.output import shown
-
-    typer.echo(f"{answer.incident.severity}: {shown(answer.incident.title)}")
-    if answer.abstained:
-        typer.echo(f"nothing is recommended: {shown(answer.abstained.reason)}")
-    for candidate in answer.candidates:
-        place = f"{candidate.runbook}/{candidate.action}"
-        typer.echo(f"\n{candidate.probability:.2f}  {shown(candidate.title)}  ({place}, risk {candidate.risk})")
-        typer.echo(f"      {candidate.uses} on {shown(candidate.target)}")
-        typer.echo(f"      {shown(candidate.justification)}")
-        typer.echo(f"      {candidate.decision.verdict}: {shown(candidate.decision.reason)}")
-        for citation in candidate.citations:
-            typer.echo(f'      "{shown(citation.quote)}" ({citation.document}, {citation.start}-{citation.end})')
-    for advice in answer.advice:
-        typer.echo(f"\nadvice: {shown(advice.text)}")
-    for gap in answer.gaps:
-        typer.echo(f"not known: {shown(gap)}")

@@ -70,7 +70,7 @@ def _summary(incident: Incident, executions: Sequence[Execution]) -> str:
     if helped is None:
         return f"{seen} in {incident.environment}; no action of Suture resolved it."
     took = f" {words.lasting(helped.verification.took)} later" if helped.verification else ""
-    act = f"“{helped.candidate.title}” ({helped.candidate.uses} on {helped.candidate.target})"
+    act = f'"{helped.candidate.title}" ({helped.candidate.uses} on {helped.candidate.target})'
     return f"{seen} in {incident.environment}, resolved by {act}, measured healthy{took}."
 
 
