@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,8 +28,9 @@ class Standing:
     """Zero or less: the time to decide has ended."""
 
     def enough(self, needed: int) -> bool:
-        """Whether enough different people said yes and none said no."""
-        return not self.rejected_by and len(set(self.approved_by)) >= needed
+        """Whether enough different people said yes and none said no. `Ann` and `ann ` are one: names are by hand."""
+        people = {unicodedata.normalize("NFKC", name).casefold().strip() for name in self.approved_by}
+        return not self.rejected_by and len(people) >= needed
 
 
 class Approvals:

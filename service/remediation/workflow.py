@@ -91,6 +91,8 @@ class Remediation:
         if not self._interruption.stop(_STOP_SECONDS):
             _log.warning("stopped during an act; the next start asks its target what became of it")
         self._client.close()
+        # A queue's thread may still take up a workflow: it is lost to this process alone, and no news to anybody.
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
         self._dbos.destroy(destroy_registry=True)
         self._replica.release()
 

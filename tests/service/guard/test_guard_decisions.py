@@ -150,6 +150,12 @@ class TestApprovals:
         give("bob")
         assert self.approvals.standing(execution).enough(2)
 
+    def test_two_spellings_of_a_name_are_one_person(self, waiting, give):
+        execution = waiting(approval="two-person")
+        give("key:ann")
+        give("key:Ann ")
+        assert not self.approvals.standing(execution).enough(2)
+
     def test_one_no_outweighs_any_yes(self, waiting, give):
         execution = waiting()
         give("ann")
