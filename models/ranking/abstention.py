@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from models.domain.recommendation import Abstention, Dropped, RankedCandidate
 from models.domain.runbook import ScoredPassage
+from models.ranking.features import SUBSTANCE, saturate
 
 DEFAULT_THRESHOLD = 0.25
 NEAREST = 3
@@ -59,5 +60,8 @@ def _near(nearest: Sequence[ScoredPassage]) -> str:
     titles: dict[str, float] = {}
     for found in sorted(nearest, key=lambda item: -item.score):
         titles.setdefault(found.passage.title, found.lexical)
-    shown = [f"“{title}” (BM25 {lexical:.1f})" for title, lexical in list(titles.items())[:NEAREST]]
-    return f"Nearest documents: {', '.join(shown)}." if shown else "Retrieval found no document that resembles it."
+    if not titles:
+        return "Retrieval found no document that resembles it."
+    shown = ", ".join(f"“{title}”" for title in list(titles)[:NEAREST])
+    close = saturate(max(titles.values())) >= SUBSTANCE
+    return f"Nearest documents: {shown}." if close else f"No document is close; the nearest are {shown}."

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.options import AsJson, Data, Limit
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from models.domain.execution import Approval, StepRecord
 
 app = typer.Typer(help="Look at executions.", no_args_is_help=True)
 
@@ -44,8 +49,9 @@ def show(
     data: Data = None,
 ) -> None:
     """Show one execution: what runs, what the guard said, each step and each person's word."""
-    from service.cli.output import print_json, shown
+    from service.cli.output import print_json, shown, timeline
     from service.cli.state import open_state
+    from service.remediation.words import compared, percent, told
 
     with open_state(data) as state:
         execution = state.executions.get(identifier)
@@ -54,14 +60,23 @@ def show(
         print_json({**execution.model_dump(mode="json", by_alias=True), "approvals": approvals})
         return
     candidate, decision = execution.candidate, execution.decision
+    arguments = " ".join(f"{name}={shown(value)}" for name, value in candidate.arguments.items())
+    policies = f" (policy {', '.join(decision.policies)})" if decision.policies else ""
     typer.echo(f"{execution.id}  {execution.state}  {execution.incident}  {shown(candidate.title)}")
-    typer.echo(f"runs: {candidate.uses} {shown(candidate.arguments)} on {shown(candidate.target)}")
-    typer.echo(f"risk: {candidate.risk}   probability: {execution.probability:.2f}   runbook: {candidate.runbook}")
-    typer.echo(f"decision: {decision.verdict}: {shown(decision.reason)}")
-    for word in approvals:
-        said = "approved" if word.approved else "rejected"
-        typer.echo(f"{word.at:%F %T}  {said} by {shown(word.by)} {shown(word.comment)}".rstrip())
-    for step in execution.steps:
-        typer.echo(f"{step.at:%F %T}  {step.name} {step.state}  {shown(step.detail)}".rstrip())
-    if execution.verification:
-        typer.echo(f"verification: {execution.verification.health}")
+    typer.echo(f"runs: {candidate.uses} {arguments} on {shown(candidate.target)}")
+    typer.echo(f"risk: {candidate.risk}   probability: {percent(execution.probability)}   runbook: {candidate.runbook}")
+    typer.echo(f"decision: {str(decision.verdict).replace('_', ' ')}: {shown(decision.reason)}{policies}")
+    for line in timeline([*map(_word, approvals), *map(_step, told(execution))]):
+        typer.echo(line)
+    for check in compared(execution):
+        typer.echo(f"  {shown(check)}".replace("`", ""))
+
+
+def _word(word: Approval) -> tuple[datetime, str, str]:
+    comment = f": {word.comment}" if word.comment else ""
+    return word.at, "approved" if word.approved else "rejected", f"by {word.by}{comment}"
+
+
+def _step(step: StepRecord) -> tuple[datetime, str, str]:
+    detail = f": {step.detail}" if step.detail and step.detail != step.state else ""
+    return step.at, step.name, f"{step.state}{detail}"

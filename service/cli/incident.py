@@ -48,11 +48,14 @@ def show(
     data: Data = None,
 ) -> None:
     """Show one incident with its timeline."""
-    from service.cli.output import print_json, shown
+    from service.cli.output import print_json, shown, timeline
     from service.cli.state import open_state
+    from service.remediation.words import percent
 
     with open_state(data) as state:
         incident = state.incidents.get(identifier)
+        executions = [each for _, each in state.executions.page(incident=identifier, limit=100)][::-1]
+        ticket = state.incidents.ticket(identifier)
     if as_json:
         print_json(incident)
         return
@@ -61,9 +64,13 @@ def show(
     if incident.impact.summary:
         typer.echo(f"impact: {shown(incident.impact.summary)}")
     for culprit in incident.culprits:
-        typer.echo(f"culprit: {shown(culprit.service)} ({culprit.probability:.0%}) {shown(culprit.reason)}")
-    for entry in incident.timeline:
-        typer.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.kind}: {shown(entry.text)}")
+        typer.echo(f"culprit: {shown(culprit.service)} ({percent(culprit.probability)}): {shown(culprit.reason)}")
+    for execution in executions:
+        typer.echo(f"execution: {execution.id} {execution.state}: {shown(execution.candidate.title)}")
+    if ticket:
+        typer.echo(f"ticket: {shown(ticket)}")
+    for line in timeline([(entry.at, entry.kind, entry.text) for entry in incident.timeline]):
+        typer.echo(line)
 
 
 def _minute(incident: Incident) -> str:

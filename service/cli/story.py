@@ -40,7 +40,7 @@ class Story:
 
     def say(self, text: str) -> None:
         """A line of its own, wrapped."""
-        for line in textwrap.wrap(text, self._width, break_on_hyphens=False):
+        for line in textwrap.wrap(text, self._width, break_long_words=False, break_on_hyphens=False):
             self._console.print(line, markup=False, soft_wrap=True)
 
     def command(self, text: str) -> None:
@@ -88,7 +88,8 @@ class Story:
         self._console.print(_table(episodes))
 
     def _wrapped(self, text: str) -> list[str]:
-        return textwrap.wrap(" ".join(text.split()), self._width - _INDENT - 1, break_on_hyphens=False)
+        width = self._width - _INDENT - 2
+        return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(episodes: Iterable[Episode]) -> Table:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from models.domain.base import format_duration
-from models.domain.execution import CheckResult, Decision, Execution, Verdict, Verification
+from models.domain.execution import CheckResult, Decision, Execution, StepRecord, Verdict, Verification
 from models.domain.incident import Incident, IncidentStatus
 from models.domain.recommendation import Citation, RankedCandidate, Recommendation
 from models.domain.runbook import Check
@@ -125,10 +125,7 @@ def log(execution: Execution) -> str:
         f"{candidate.title}: {_act(candidate.uses, candidate.target)}.",
         "",
     ]
-    for step in execution.steps:
-        # That a verification begins is said by its answer.
-        if step.state == "started" or (step.name, step.detail) == ("act", "now measured"):
-            continue
+    for step in told(execution):
         detail = step.detail if step.detail != step.state else ""
         if step.name == "verify" and execution.verification:
             detail = _health(execution.verification)
@@ -136,6 +133,16 @@ def log(execution: Execution) -> str:
         if step.name == "verify" and execution.verification:
             lines += [f"  - {line}" for line in compared(execution)]
     return "\n".join(lines)
+
+
+def told(execution: Execution) -> list[StepRecord]:
+    """The steps that tell a person something: not the markers of what began, whose end is told."""
+    ended = {step.name for step in execution.steps if step.state != "started"}
+    return [
+        step
+        for step in execution.steps
+        if (step.name, step.detail) != ("act", "now measured") and not (step.state == "started" and step.name in ended)
+    ]
 
 
 def compared(execution: Execution) -> list[str]:
@@ -176,9 +183,9 @@ def distinct(signals: Iterable[Signal]) -> list[Signal]:
 
 
 def signal_line(signal: Signal) -> str:
-    """A signal in one line: what it is called, since when, and what it says."""
+    """A signal in one line: what it is called, when it came, and what it says."""
     said = f": {code(signal.text)}" if one_line(signal.text) else ""
-    return f"{signal.kind} {code(signal.name)} since {signal.at:%H:%M:%S}{said}"
+    return f"{signal.kind} {code(signal.name)} at {signal.at:%H:%M:%S}{said}"
 
 
 def moment(at: datetime) -> str:
@@ -218,11 +225,10 @@ def _act(uses: str, target: str) -> str:
 
 
 def _quote(citation: Citation) -> list[str]:
-    return [
-        f"> {one_line(citation.quote)}",
-        ">",
-        f"> `{citation.document}`, characters {citation.start}-{citation.end}",
-    ]
+    place = f"`{citation.document}`, characters {citation.start}-{citation.end}"
+    if "signal." in citation.quote:
+        return [f"> {code(citation.quote)}", ">", f"> trigger of {place}"]
+    return [f"> {one_line(citation.quote)}", ">", f"> {place}"]
 
 
 def _health(result: Verification) -> str:

@@ -34,7 +34,7 @@ def test_approving_by_incident_is_recorded_with_the_user(suture, installation, s
     assert again.exit_code == 1
     assert "already decided" in again.stderr
     shown = suture("execution", "show", "EXE-1", "--data", str(installation)).stdout
-    assert "approved by cli:ada go" in shown
+    assert "approved  by cli:ada: go" in shown
 
 
 def test_rejecting_by_execution(suture, installation, stored):
