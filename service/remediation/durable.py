@@ -59,14 +59,20 @@ class WorkflowClient:
         self._opening = threading.Lock()
         self._client: DBOSClient | None = None
 
-    def ended(self, workflows: list[str]) -> dict[str, str]:
-        """Those of the workflows that ended, well or badly, with how: nothing will go on in them."""
+    def ended(self, workflows: list[str], replica: str) -> dict[str, str]:
+        """Those of the workflows in which nothing will go on, with why: they ended, or this replica began them with
+        code of another version.
+        """
         if not workflows:
             return {}
-        found = self._open().list_workflows(
-            workflow_ids=workflows, status=list(_ENDED), load_input=False, load_output=False
-        )
-        return {workflow.workflow_id: workflow.status for workflow in found}
+        found = self._open().list_workflows(workflow_ids=workflows, load_input=False, load_output=False)
+        ended = {one.workflow_id: one.status.lower() for one in found if one.status in _ENDED}
+        outdated = {
+            one.workflow_id: f"it was begun by version {one.app_version} of the workflow, this is {WORKFLOW_VERSION}"
+            for one in found
+            if one.executor_id == replica and one.app_version not in (None, WORKFLOW_VERSION)
+        }
+        return outdated | ended
 
     def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any) -> None:
         """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.

@@ -111,8 +111,8 @@ class Remediation:
     def rescue(self) -> None:
         """Hand over incidents whose workflow ended without them: they would wait for ever."""
         waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
-        for workflow, how in self._client.ended(list(waiting)).items():
-            self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how.lower()})")
+        for workflow, how in self._client.ended(list(waiting), self._replica.identity).items():
+            self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how})")
 
     def cancel(self, execution: str, by: str) -> None:
         """Cancel an execution that waits. Raises NotFound, or Conflict where it acts already."""

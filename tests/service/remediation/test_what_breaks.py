@@ -148,3 +148,19 @@ def test_an_approved_act_that_a_restart_delayed_past_its_expiry_does_not_run(ins
     again = installation(database_url=database_url, mode="approve", approval_expires="2s").start()
     again.ended(incident, "escalated")
     assert again.ledger() == []
+
+
+def test_what_an_older_version_began_is_handed_over_after_the_upgrade(installation, make_runbook, monkeypatch):
+    from service.remediation import durable
+
+    make_runbook()
+    monkeypatch.setattr(durable, "WORKFLOW_VERSION", "of-last-year")
+    before = installation(mode="approve").start()
+    incident = before.ended(before.alert(), "awaiting_approval").id
+    before.stop()
+    monkeypatch.undo()
+    after = installation(mode="approve").start()
+    told = after.ended(incident, "escalated").timeline[-1].text
+    assert "begun by version of-last-year of the workflow" in told
+    [execution] = after.executions(incident)
+    assert (execution.state, after.ledger()) == ("cancelled", [])
