@@ -45,7 +45,7 @@ def bench_recommend(folder: Path) -> list[Figure]:
     asked = _seconds(command, folder, 5)
     imports = "import numpy, onnxruntime, tokenizers, pydantic, jinja2, yaml, cel, markdown_it"
     bare = _seconds([sys.executable, "-c", imports], folder, 5)
-    return [Figure("suture recommend, warm", asked, "s", bare, "median of 5; peer: importing the libraries it uses")]
+    return [Figure("suture recommend, warm", asked, "s", bare, "median of 5; peer: its libraries' import")]
 
 
 def bench_serve(folder: Path) -> list[Figure]:

@@ -58,7 +58,7 @@ def _large(folder: Path) -> list[Figure]:
         index.sync(documents)
         built = len(index) / (time.perf_counter() - start)
         queries = timed([partial(_ask, index, number) for number in range(_QUERIES)])
-        note = f"{len(index):,} made-up passages, random vectors of 384 numbers"
+        note = f"{len(index):,} made-up passages, random vectors"
     finally:
         index.close()
     return [

@@ -35,9 +35,9 @@ def bench_samples(folder: Path) -> list[Figure]:
         store.close()
     count = _SERIES * len(appended)
     plain = _SERIES * _TICKS / sum(_plain_inserts(folder))
-    note = f"ticks of {_SERIES:,} series; peer: SQLite's insert of the same rows, a transaction a tick"
+    note = f"{_SERIES:,} series a tick; peer: SQLite's own insert"
     append = Figure("sample store, append", count / sum(appended), "samples/s", plain, note)
-    note = f"a ratio of two rates over 5 min of {_SERIES:,} series"
+    note = f"two rates over 5 min of {_SERIES:,} series"
     return [append, *percentiles("PromQL query", asked, note=note)]
 
 

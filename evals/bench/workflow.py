@@ -57,14 +57,14 @@ def bench_workflow(folder: Path) -> list[Figure]:
         parts.close()
     empty = _empty(folder, own.steps)
     return [
-        Figure("remediation, whole", own.whole, "ms", note=f"{own.steps} steps; a program that does nothing is run"),
+        Figure("remediation, whole", own.whole, "ms", note=f"{own.steps} steps; runs a program that does nothing"),
         Figure("  in its steps, a step", own.inside / own.steps, "ms"),
         Figure(
             "  between steps, a step",
             (own.whole - own.inside) / own.steps,
             "ms",
             (empty.whole - empty.inside) / empty.steps,
-            "what durability costs; peer: DBOS with as many empty steps",
+            "peer: DBOS with as many empty steps",
         ),
     ]
 
