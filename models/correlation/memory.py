@@ -6,13 +6,19 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
+from models.detection.meaning import Role
 from models.domain.base import Frozen, Time
 from models.domain.signal import Signal
+from models.localisation.culprits import role_of_signal
 
 CONTINUES = timedelta(minutes=1)
 """Signals of one fingerprint with no longer a gap than this are one continuing departure: four scrapes of 15 s."""
+
+
+TICKS = 5
+"""Ticks of silence after which something that was down had been up again."""
 
 
 class Trace(Frozen):
@@ -23,6 +29,8 @@ class Trace(Frozen):
     """When it began to fire without a pause."""
     at: Time
     """Of the latest signal."""
+    every: NonNegativeFloat | None = None
+    """Seconds: the shortest time between two of its signals."""
     changes: tuple[Time, ...] = ()
     """When it last changed between firing and resolved."""
 
@@ -31,13 +39,25 @@ class Trace(Frozen):
         if signal.at < self.at:
             return self
         changed = signal.status != self.status
-        goes_on = signal.at - self.at <= CONTINUES and not changed
+        gap = (signal.at - self.at).total_seconds()
+        goes_on = gap <= self._pause(signal) and not changed
         return Trace(
             status=signal.status,
             since=self.since if goes_on else signal.at,
             at=signal.at,
+            every=min(gap, self.every or gap) or self.every,
             changes=(*self.changes, signal.at) if changed else self.changes,
         )
+
+    def _pause(self, signal: Signal) -> float:
+        """The longest silence, in seconds, after which it is still the same departure.
+
+        What is down says so at every tick: a few ticks of silence mean that it was up in between.
+        """
+        longest = CONTINUES.total_seconds()
+        if self.every is None or signal.anomaly is None or role_of_signal(signal) is not Role.AVAILABILITY:
+            return longest
+        return min(longest, TICKS * self.every)
 
 
 class Memory(Frozen):

@@ -213,6 +213,16 @@ def test_harm_that_goes_on_after_the_end_reopens(topology):
     assert reopened == [71]
 
 
+def test_what_falls_again_after_it_was_up_reopens_at_once(topology):
+    first = run([db_down()], topology=topology)
+    memory = first.memory
+    for second in (1, 2, 3):
+        memory = run([db_down(second)], recent=[], topology=topology, seconds=second, memory=memory).memory
+    past = ended(first.opened[0], 12)
+    again = run([db_down(20)], recent=[past], topology=topology, seconds=20, memory=memory)
+    assert [incident.id for incident in again.reopened] == ["INC-1"]
+
+
 def test_long_after_the_end_a_new_incident_opens(topology):
     past = ended(run([db_down()], topology=topology).opened[0], 60)
     result = run([db_down(7200)], recent=[past], topology=topology, seconds=7200)
