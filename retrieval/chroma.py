@@ -97,7 +97,7 @@ def _chroma() -> Iterator[None]:
 def open_chroma(
     place: Path | str, identity: str, *, rebuild: bool
 ) -> tuple[ChromaStore, ChromaStore, Callable[[], None]]:
-    """The collections of passages and of documents, and what closes them; see `retrieval.vectors.open_stores`.
+    """The collections of passages and of documents, and what closes them; see `retrieval.stores.open_stores`.
 
     `place` is a folder, or the URL of a server.
     """

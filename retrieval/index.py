@@ -25,7 +25,8 @@ from retrieval.snapshot import (
     passage_entry,
     record_entry,
 )
-from retrieval.vectors import Stores, Vectors, open_stores
+from retrieval.stores import Stores, open_stores
+from retrieval.vectors import Vectors
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from models.domain.base import Frozen
 from models.domain.runbook import DocumentKind, ScoredPassage
 from retrieval.fusion import Scores, fuse
 from retrieval.snapshot import Snapshot
-from retrieval.vectors import Among, Stores, Vectors, VectorStore
+from retrieval.stores import Stores
+from retrieval.vectors import Among, Vectors, VectorStore
 
 POOL = 256
 """Nearest entries that are asked of Chroma; those beyond count as alike as the last of them."""

@@ -16,7 +16,8 @@ from models.domain.base import canonical_json, sha256_hex
 from models.domain.runbook import Document, DocumentKind, Passage
 from retrieval.chunks import CHUNKS_VERSION
 from retrieval.lexical import LexicalIndex, count_terms
-from retrieval.vectors import Entry, Stores, Vectors, matrix
+from retrieval.stores import Stores
+from retrieval.vectors import Entry, Vectors, matrix
 from retrieval.words import split_code, split_identifier
 
 SAMPLE = 1_024  # enough for a mean and a spread: their standard errors are then about 3 % of the spread

@@ -1,10 +1,9 @@
-"""What keeps vectors, texts and spans: two collections, made by one embedder."""
+"""What a store of vectors, texts and spans is to retrieval."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,30 +58,3 @@ def matrix(store: VectorStore, ids: Sequence[str]) -> Vectors:
     """The vectors of those ids that exist, in the order of `ids`, shape [rows, dimension]; [0, 0] for none."""
     found = store.vectors(ids)
     return np.stack([found[id_] for id_ in ids if id_ in found]) if found else np.empty((0, 0), np.float32)
-
-
-@dataclass(frozen=True)
-class Stores:
-    """The two collections: passages, and documents with the vectors of their titles."""
-
-    passages: VectorStore
-    documents: VectorStore
-    close: Callable[[], None]
-    """Gives back files and connections. What is asked of the collections afterwards raises Unavailable."""
-
-
-def open_stores(folder: Path | None, url: str | None, identity: str, *, rebuild: bool = False) -> Stores:
-    """The collections in a folder, at a Chroma server, or in memory where both are None.
-
-    `identity` is the embedder's. Raises BadInput where they were made by another embedder; `rebuild` empties them.
-    Raises Unavailable where Chroma cannot be reached or opened.
-    """
-    place = url or folder
-    if place is None:
-        from retrieval.memory import MemoryStore
-
-        return Stores(MemoryStore(), MemoryStore(), close=lambda: None)
-    from retrieval.chroma import open_chroma
-
-    passages, documents, close = open_chroma(place, identity, rebuild=rebuild)
-    return Stores(passages, documents, close)

@@ -13,7 +13,8 @@ import pytest
 
 from models.domain.errors import BadInput, Unavailable
 from retrieval.index import PassageIndex
-from retrieval.vectors import Entry, open_stores
+from retrieval.stores import open_stores
+from retrieval.vectors import Entry
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,7 +25,11 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('@id("a") permit (principal, action, resource);\n\n@id("b")\npermit (principal,\n action resource);', 3, "not a Cedar"),
+        (
+            '@id("a") permit (principal, action, resource);\n\n@id("b")\npermit (principal,\n action resource);',
+            3,
+            "not a Cedar",
+        ),
         ("// a comment\n\npermit (principal, action, resource);", 3, "no @id"),
         ('@id("a") permit (principal, action, resource) when { context.typo == 1 };', 1, "typo"),
         ('@id("a") permit (principal, action == Action::"process/explode", resource);', 1, "process/explode"),
@@ -41,7 +45,7 @@ def test_a_bad_policy_is_told_with_file_and_line(write, text, line, words):
 
 
 def test_an_empty_folder_and_a_repeated_name_are_refused(write, tmp_path):
-    with pytest.raises(BadInput, match="holds no .cedar file"):
+    with pytest.raises(BadInput, match=r"holds no \.cedar file"):
         load_policies(tmp_path, ACTIONS)
     write('@id("same") permit (principal, action, resource);', "a.cedar")
     write('@id("same") forbid (principal, action, resource);', "b.cedar")
@@ -94,8 +98,14 @@ def test_the_default_set_lets_the_autopilot_act_only_where_it_has_earned_it(chan
 
 @pytest.mark.parametrize(
     ("role", "risk", "allowed"),
-    [("approver", "low", True), ("approver", "high", False), ("admin", "low", True), ("admin", "high", True), ("viewer", "low", False)],
-)  # fmt: skip
+    [
+        ("approver", "low", True),
+        ("approver", "high", False),
+        ("admin", "low", True),
+        ("admin", "high", True),
+        ("viewer", "low", False),
+    ],
+)
 def test_the_default_set_asks_people_by_risk(role, risk, allowed):
     policies = load_policies(None, ACTIONS)
     answer = policies.ask(f'Role::"{role}"', "process/restart", "process:shop", TARGET, CONTEXT | {"risk": risk})

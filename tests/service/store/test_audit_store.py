@@ -62,9 +62,13 @@ def test_two_swapped_rows_are_found(log, database):
 
 
 def test_an_entry_goes_with_its_change_or_not_at_all(log, database):
-    with pytest.raises(RuntimeError), database.write() as connection:
-        log.append(connection, "test.event", "INC-9", {})
-        raise RuntimeError
+    def fail():
+        with database.write() as connection:
+            log.append(connection, "test.event", "INC-9", {})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert log.verify().entries == 5
 
 
