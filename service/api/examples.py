@@ -10,16 +10,18 @@ _BEGAN, _SEEN, _DONE = "2026-01-31T12:00:00Z", "2026-01-31T12:00:15Z", "2026-01-
 _LABELS = {"service": "orders-db", "process": "postgres", "environment": "sandbox"}
 _HASH = "3f1d0c5a9be24c7d8a6f7b0e5c4d3a2b1f0e9d8c7b6a59483726150493827160"
 
-TELEMETRY: Json = {"samples": [{"labels": {"__name__": "pg_up", **_LABELS}, "at": _BEGAN, "value": 0}]}
+# Bodies name no time, so that they can be sent as they are: without one, it is now.
+TELEMETRY: Json = {"samples": [{"labels": {"__name__": "pg_up", **_LABELS}, "value": 0}]}
 TELEMETRY_REPORT: Json = {
     "accepted": 1,
-    "refused": [{"path": "$.samples[1].value", "problem": "Input should be a valid number"}],
+    "refused": [{"path": "$.samples[1].value", "problem": 'write a number, "NaN", "+Inf" or "-Inf"'}],
 }
 
 SIGNAL: Json = {
     "kind": "alert", "name": "PostgresDown", "at": _BEGAN, "metric": "pg_up", "severity": "critical", "value": 0,
     "labels": _LABELS, "text": "PostgreSQL does not answer",
 }  # fmt: skip
+SIGNALS: list[Json] = [{name: value for name, value in SIGNAL.items() if name != "at"}]
 SIGNAL_REPORT: Json = {
     "accepted": [
         {"path": "$[0]", "fingerprint": "8d2f0b6a1c3e4f57", "incident": "INC-7", "note": "opened INC-7"},
@@ -52,7 +54,9 @@ CANDIDATE: Json = {
     "risk": "medium", "reversible": True, "approval": "policy", "timeout": "1m", "preconditions": [_CHECK_BEFORE],
     "verify": [_CHECK_AFTER], "rollback": None,
 }  # fmt: skip
-_JUSTIFICATION = "pg_up is 0, which a trigger of the runbook names"
+_JUSTIFICATION = (
+    "A trigger of postgres-connection-failures matches the signals. Its precondition holds now: pg_up == 0."
+)
 STORED_RECOMMENDATION: Json = {
     "id": "REC-5b1f", "incident": "INC-7", "created_at": _SEEN, "abstained": None, "advice": [], "gaps": [],
     "candidates": [

@@ -10,7 +10,7 @@ from pydantic import Field
 from models.domain.base import Frozen
 from models.domain.execution import Approval, Execution, ExecutionState
 from service.api import examples
-from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource
+from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
 from service.api.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from service.security.auth import VIEWER, Approver, actor_of
 
@@ -67,6 +67,7 @@ def get_execution(parts: PartsOf, id: Identifier) -> ExecutionWithApprovals:
     summary="Approve or reject an execution",
     responses=answers(examples.APPROVAL, 404, 409, status=201, description="Recorded and signed."),
     status_code=201,
+    openapi_extra=takes({"approved": True, "comment": "seen it before"}),
 )
 def give_approval(parts: PartsOf, key: Approver, id: Identifier, body: Word) -> Approval:
     """One word a person, final. It holds for the exact candidate that the execution names."""

@@ -14,7 +14,7 @@ from models.domain.execution import ExecutionState
 from models.domain.incident import Incident, IncidentStatus
 from models.domain.recommendation import Recommendation
 from service.api import examples
-from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource
+from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
 from service.api.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from service.parts import Parts
 from service.security.auth import VIEWER, Approver, actor_of
@@ -75,6 +75,7 @@ def get_recommendation(parts: PartsOf, id: Identifier) -> Recommendation:
     "/v1/incidents/{id}/close",
     summary="Close an incident",
     responses=answers({**examples.INCIDENT, "status": "closed"}, 404, 409),
+    openapi_extra=takes({"reason": "a false alarm"}),
 )
 def close(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Incident:
     """Nothing more is done about it; an execution that waits is cancelled, one that acts is finished."""
@@ -85,6 +86,7 @@ def close(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Incide
     "/v1/incidents/{id}/resolve",
     summary="Mark an incident as resolved",
     responses=answers({**examples.INCIDENT, "status": "resolved"}, 404, 409),
+    openapi_extra=takes({"reason": "the disk was emptied by hand"}),
 )
 def resolve(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Incident:
     """For what a person mended. Signals that come back reopen it."""
@@ -95,6 +97,7 @@ def resolve(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Inci
     "/v1/incidents/{id}/escalate",
     summary="Hand an incident to people",
     responses=answers({**examples.INCIDENT, "status": "escalated"}, 404, 409),
+    openapi_extra=takes({"reason": "the vendor must look at it"}),
 )
 def escalate(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Incident:
     """Suture stops working on it; an execution that waits is cancelled, one that acts is finished."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.domain.base import Frozen
 from service.api import examples
-from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource
+from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
 from service.security.auth import ADMIN, Admin, actor_of
 from service.store.keys import Key, Role
 
@@ -47,6 +47,7 @@ def list_keys(parts: PartsOf) -> KeyList:
     summary="Create an API key",
     status_code=201,
     responses=answers({"key": examples.KEY, "text": "sut_9f86d081884c7d65_…"}, status=201, description="Created."),
+    openapi_extra=takes({"name": "alertmanager", "role": "sender"}),
 )
 def create_key(parts: PartsOf, key: Admin, body: NewKey) -> CreatedKey:
     """The answer shows the key's text this once; only a hash of it is stored."""

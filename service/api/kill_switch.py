@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.domain.base import Frozen
-from service.api.dependencies import PartsOf, answers, resource
+from service.api.dependencies import PartsOf, answers, resource, takes
 from service.security.auth import VIEWER, Approver, actor_of, demand
 from service.store.keys import Role
 
@@ -24,7 +24,12 @@ def get_switch(parts: PartsOf) -> Switch:
     return Switch(on=parts.kill_switch.is_on())
 
 
-@router.put("/v1/kill-switch", summary="Turn the kill switch", responses=answers({"on": True}))
+@router.put(
+    "/v1/kill-switch",
+    summary="Turn the kill switch",
+    responses=answers({"on": True}),
+    openapi_extra=takes({"on": True}),
+)
 def put_switch(parts: PartsOf, key: Approver, body: Switch) -> Switch:
     """Turning it on needs the role `approver`, turning it off the role `admin`. Takes effect at once, everywhere."""
     if not body.on:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.api import examples
-from service.api.dependencies import PartsOf, answers, resource
+from service.api.dependencies import PartsOf, answers, resource, takes
 from service.contract import IncidentFile, RecommendationView, view
 from service.security.auth import SENDER
 
@@ -14,6 +14,7 @@ router = resource("recommendations")
     "/v1/recommendations",
     summary="Recommend for an incident, without executing anything",
     responses=answers(examples.RECOMMENDATION, 503),
+    openapi_extra=takes(examples.INCIDENT_FILE),
     dependencies=[SENDER],
 )
 def recommend(parts: PartsOf, body: IncidentFile) -> RecommendationView:

@@ -11,7 +11,7 @@ from models.domain.base import Clock, Frozen
 from models.domain.errors import BadInput
 from models.domain.signal import Signal
 from service.api import examples
-from service.api.dependencies import PartsOf, answers, resource
+from service.api.dependencies import PartsOf, answers, resource, takes
 from service.api.problems import NothingValid, PlaceProblem
 from service.contract import SignalInput, read_signal
 from service.json_input import Problem
@@ -49,7 +49,7 @@ class SignalReport(Frozen):
 
 # Documented as its type, validated item by item below: one bad signal must not refuse the others.
 SignalsBody = Annotated[
-    SkipValidation[list[SignalInput] | SignalList], Body(examples=[[examples.SIGNAL], {"signals": [examples.SIGNAL]}])
+    SkipValidation[list[SignalInput] | SignalList], Body(examples=[examples.SIGNALS, {"signals": examples.SIGNALS}])
 ]
 
 
@@ -58,6 +58,7 @@ SignalsBody = Annotated[
     summary="Send signals",
     status_code=202,
     responses=answers(examples.SIGNAL_REPORT, 503, status=202, description="At least one was taken."),
+    openapi_extra=takes(examples.SIGNALS),
     dependencies=[SENDER],
 )
 def send_signals(parts: PartsOf, body: SignalsBody) -> SignalReport:

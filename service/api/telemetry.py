@@ -8,7 +8,7 @@ from fastapi import Body
 
 from models.domain.base import Frozen
 from service.api import examples
-from service.api.dependencies import PartsOf, answers, resource
+from service.api.dependencies import PartsOf, answers, resource, takes
 from service.api.problems import NothingValid, PlaceProblem
 from service.json_input import Problem
 from service.security.auth import SENDER
@@ -30,9 +30,10 @@ class TelemetryReport(Frozen):
     summary="Send samples",
     status_code=202,
     responses=answers(examples.TELEMETRY_REPORT, 503, status=202, description="At least one was taken."),
+    openapi_extra=takes(examples.TELEMETRY),
     dependencies=[SENDER],
 )
-def send_telemetry(parts: PartsOf, body: Annotated[Any, Body(examples=[examples.TELEMETRY])]) -> TelemetryReport:
+def send_telemetry(parts: PartsOf, body: Annotated[Any, Body()]) -> TelemetryReport:
     """Samples of any number of series, as JSON; they are stored, and detection runs on them.
 
     Each is checked by itself: the answer lists those that were refused, with the path and the reason. 422 where none

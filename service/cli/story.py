@@ -23,7 +23,7 @@ _NEXT: dict[Stage, str] = {
     "injected": "nothing is told to Suture; it must see it in the telemetry",
     "seen": "looking for what helps",
     "found": "asking the guard",
-    "decided": "acting",
+    "decided": "acting, or waiting for a person's word",
     "done": "measuring whether it helped",
     "verified": "closing the ticket",
 }

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from models.detection.batch import Batch
-from models.domain.base import Frozen, Labels
+from models.domain.base import Frozen, Labels, format_duration
 from models.domain.errors import BadInput
 
 MAX_AHEAD = timedelta(minutes=10)
@@ -53,8 +53,9 @@ def read_telemetry(payload: object, *, now: datetime, retention: timedelta) -> T
     """The samples of `{"samples": [{"labels": {...}, "at": …, "value": …}, …]}`.
 
     `labels` holds the metric as `__name__`; `at` is RFC 3339 with a zone, or unix seconds, between `now - retention`
-    and ten minutes ahead; `value` is a number, "NaN", "+Inf" or "-Inf". Of two samples of one series at one time the
-    later in the list stays. Raises BadInput where the payload is no object or has no list `samples`.
+    and ten minutes ahead, and `now` where it is left out; `value` is a number, "NaN", "+Inf" or "-Inf". Of two samples
+    of one series at one time the later in the list stays. Raises BadInput where the payload is no object or has no
+    list `samples`.
     """
     if not isinstance(payload, dict):
         raise BadInput("write an object with a list `samples`", where="$")
@@ -90,13 +91,14 @@ def _batch(at: float, series: Mapping[_Series, tuple[Labels, float]]) -> Batch:
 def _sample(item: object, now: datetime, retention: timedelta) -> tuple[Labels, float, float]:
     if not isinstance(item, dict):
         raise _Problem("", "write an object {labels, at, value}")
-    for field in ("labels", "at", "value"):
+    for field in ("labels", "value"):
         if field not in item:
             raise _Problem(f".{field}", "missing")
     for field in item:
         if field not in ("labels", "at", "value"):
             raise _Problem(f".{field}", "unknown field")
-    return _labels(item["labels"]), _time(item["at"], now, retention), _value(item["value"])
+    at = _time(item["at"], now, retention) if "at" in item else now.timestamp()
+    return _labels(item["labels"]), at, _value(item["value"])
 
 
 def _labels(given: object) -> Labels:
@@ -135,7 +137,7 @@ def _time(given: object, now: datetime, retention: timedelta) -> float:
         hint = " (unix time is taken in seconds)" if isinstance(given, int | float) else ""
         raise _Problem(".at", f"{ahead:.0f} s in the future, more than {MAX_AHEAD.total_seconds():.0f} s{hint}")
     if -ahead > retention.total_seconds():
-        raise _Problem(".at", f"{-ahead:.0f} s old, older than the retention of {retention.total_seconds():.0f} s")
+        raise _Problem(".at", f"longer ago than the {format_duration(retention)} that samples are kept")
     return at
 
 

@@ -73,7 +73,7 @@ def test_a_partly_bad_payload_keeps_the_good_and_names_the_bad():
     ("item", "path", "words"),
     [
         ([], "", "write an object"),
-        ({"labels": {"__name__": "a"}, "value": 1}, ".at", "missing"),
+        ({"labels": {"__name__": "a"}, "at": NOW.timestamp()}, ".value", "missing"),
         (changed(extra=1), ".extra", "unknown field"),
         (changed(labels=["a"]), ".labels", "write an object"),
         (changed(labels={"host": "a"}), ".labels.__name__", "the metric's name"),
@@ -97,7 +97,7 @@ def test_a_partly_bad_payload_keeps_the_good_and_names_the_bad():
         (changed(at=10**400), ".at", "beyond the largest float"),
         (changed(at=NOW.timestamp() + 601), ".at", "601 s in the future"),
         (changed(at=NOW.timestamp() * 1000), ".at", "unix time is taken in seconds"),
-        (changed(at=NOW.timestamp() - 6 * 3600 - 1), ".at", "older than the retention of 21600 s"),
+        (changed(at=NOW.timestamp() - 6 * 3600 - 1), ".at", "longer ago than the 6h that samples are kept"),
     ],
 )
 def test_each_bad_item_is_refused_with_its_path_and_reason(item, path, words):
@@ -124,3 +124,10 @@ def test_a_payload_of_another_shape_is_bad_input(payload, where):
 
 def test_an_empty_list_is_nothing():
     assert read({"samples": []}).batches == ()
+
+
+def test_a_sample_without_a_time_is_of_now():
+    read = read_telemetry(
+        {"samples": [{"labels": {"__name__": "a"}, "value": 1}]}, now=NOW, retention=timedelta(hours=6)
+    )
+    assert [batch.at for batch in read.batches] == [NOW.timestamp()]
