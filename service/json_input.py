@@ -9,6 +9,7 @@ from typing import Any, TypedDict, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from models.domain.errors import BadInput
+from service.plain_words import words_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -45,7 +46,7 @@ def parse_json(text: str, *, where: str) -> Any:
 def problems_of(error: ValidationError, root: str = "$") -> list[Problem]:
     """Each problem of a validation with its JSON path below `root`; without the values, which may be secrets."""
     return [
-        Problem(path=json_path(item["loc"], root), problem=item["msg"].removeprefix("Value error, "))
+        Problem(path=json_path(item["loc"], root), problem=words_of(item))
         for item in error.errors(include_input=False, include_url=False)
     ]
 

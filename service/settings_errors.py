@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.domain.errors import BadInput
-from service.yaml_input import YamlFile, spell, words_of
+from service.yaml_input import YamlFile, spell, words_with_value
 
 _EXAMPLES = {
     "scrape": '[{"url": "http://127.0.0.1:8000/metrics", "labels": {"service": "shop"}}]',
@@ -47,7 +47,7 @@ def _explain(item: Any, names: Collection[str], file: YamlFile | None, given: Co
         return f"{origin}: there is no setting {spell(place)}{guess}; `suture config` lists all"
     wants_example = item["type"].endswith("_type") and len(place) == 1 and place[0] in _EXAMPLES
     example = f", for example {_EXAMPLES[place[0]]}" if wants_example else ""
-    return f"{origin}: setting {spell(place)}: {words_of(item)}{example}"
+    return f"{origin}: setting {spell(place)}: {words_with_value(item)}{example}"
 
 
 def _origin(item: Any, file: YamlFile | None, given: Collection[str]) -> str:

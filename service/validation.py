@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from models.domain.errors import BadInput
+from service.plain_words import words_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -18,7 +19,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def explain(error: ValidationError) -> str:
     """Each problem as `key.path: what is wrong`, without the values: one of them may be a secret."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'value'}: {item['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(str(part) for part in item['loc']) or 'value'}: {words_of(item)}"
         for item in error.errors(include_input=False, include_url=False)
     )
 

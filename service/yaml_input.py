@@ -12,20 +12,7 @@ from pydantic import ValidationError
 from models.domain.errors import BadInput
 from runbooks.frontmatter import FrontMatter
 from service.masking import is_secret
-
-_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "there is no such key",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "dict_type": "must be a mapping of keys to values",
-    "model_type": "must be a mapping of keys to values",
-    "string_type": "must be a text; put it in quotes",
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-    "bool_parsing": "must be true or false",
-}
-"""What pydantic says in words of Python, in words of YAML. https://docs.pydantic.dev/latest/errors/validation_errors/"""
+from service.plain_words import words_of
 
 
 class YamlFile:
@@ -45,7 +32,7 @@ class YamlFile:
         """One of the errors of a pydantic ValidationError, with its place."""
         missing = item["type"] in ("missing", "extra_forbidden")
         place = self.where(item["loc"], key=missing)
-        return f"{place}: {spell(item['loc']) or 'the file'}: {words_of(item)}"
+        return f"{place}: {spell(item['loc']) or 'the file'}: {words_with_value(item)}"
 
     def bad_input(self, error: ValidationError) -> BadInput:
         """The error for a user: all that is wrong, in the order of the file."""
@@ -84,10 +71,9 @@ def spell(place: Sequence[object]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
-def words_of(item: Any) -> str:
+def words_with_value(item: Any) -> str:
     """What is wrong, in words; with the value where it is short and cannot be a secret."""
-    words = _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    words = words.replace("datetime.timedelta(0)", "0s")
+    words = words_of(item)
     value = item["input"]
     secret = any(is_secret(str(part)) for part in item["loc"])
     plain = isinstance(value, str | int | float) and not secret and item["type"] != "missing"

@@ -26,7 +26,7 @@ SIGNAL_REPORT: Json = {
     "accepted": [
         {"path": "$[0]", "fingerprint": "8d2f0b6a1c3e4f57", "incident": "INC-7", "note": "opened INC-7"},
     ],
-    "refused": [{"path": "$[1].kind", "problem": "Input should be 'anomaly', 'alert', 'slo', 'policy' or 'ticket'"}],
+    "refused": [{"path": "$[1].kind", "problem": "must be 'anomaly', 'alert', 'slo', 'policy' or 'ticket'"}],
 }
 
 INCIDENT: Json = {

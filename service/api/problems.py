@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from models.domain.errors import BadInput, SutureError, Unauthenticated
 from service.json_input import Problem, json_path, position
+from service.plain_words import words_of
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _invalid_request(request: Request, error: Exception) -> JSONResponse:
         place = position(str(error.body), int(items[0]["loc"][1]))
         detail = f"the body is not valid JSON: {items[0]['ctx']['error']} at {place}"
         return problem(400, "malformed JSON", detail, instance=request.url.path)
-    errors = [Problem(path=_place(item["loc"]), problem=item["msg"].removeprefix("Value error, ")) for item in items]
+    errors = [Problem(path=_place(item["loc"]), problem=words_of(item)) for item in items]
     detail = "; ".join(f"{each['path']}: {each['problem']}" for each in errors)
     return problem(BadInput.status, BadInput.title, detail, instance=request.url.path, errors=errors)
 

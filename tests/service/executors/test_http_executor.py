@@ -147,7 +147,7 @@ def test_after_a_crash_a_post_may_be_sent_again_only_where_the_target_honours_th
         ({"base_url": "http://h", "headers": {"A": "Bearer p4ss"}}, "given by reference"),
         ({"base_url": "http://h", "headers": {"A b": "env:TOKEN"}}, "headers.A b"),
         ({"base_url": "http://h", "ca": "/nonexistent"}, "ca: holds no certificates"),
-        ({"base_url": "http://h", "verify": False}, "verify: Extra"),
+        ({"base_url": "http://h", "verify": False}, "verify: there is no such key"),
     ],
 )
 def test_wrong_settings_name_their_key_and_show_no_secret(target, words):

@@ -166,7 +166,7 @@ def test_observe_asks_the_program_or_goes_by_what_is_declared(tmp_path):
         ({"path": "/nonexistent/tool"}, "cannot be found"),
         ({"args_pattern": "("}, "args_pattern: is not a regular expression"),
         ({"working_dir": "/nonexistent"}, "working_dir: /nonexistent is not a folder"),
-        ({"shell": True}, "shell: Extra inputs"),
+        ({"shell": True}, "shell: there is no such key"),
         ({"env": ["A=B"]}, "env.0: "),
     ],
 )

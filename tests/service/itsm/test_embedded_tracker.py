@@ -155,7 +155,7 @@ def test_a_database_that_fails_is_a_reason_to_try_again(tmp_path):
 
 
 def test_wrong_settings_name_their_key(tmp_path):
-    with pytest.raises(BadInput, match=r"ticketing\.config: project: Extra"):
+    with pytest.raises(BadInput, match=r"ticketing\.config: project: there is no such key"):
         build({"project": "x"}, Context(clock=Ticks(), secret=str))
     with pytest.raises(BadInput, match="needs the installation's database"):
         build({}, Context(clock=Ticks(), secret=str))

@@ -143,7 +143,7 @@ class TestSignature:
         ({"secret": "p4ss"}, "ticketing.config.secret: a secret is given by reference"),
         ({"secret": "env:NOT_THERE"}, "ticketing.config.secret: the environment variable NOT_THERE is not set"),
         ({"timeout": "0s"}, "timeout: must be above 0s"),
-        ({"verify": False}, "verify: Extra"),
+        ({"verify": False}, "verify: there is no such key"),
     ],
 )
 def test_wrong_settings_name_their_key_and_show_no_secret(change, words):
