@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from models.domain.base import format_duration
 from models.domain.errors import BadInput
 from service.app import WORKS, build_parts, start_role, stop_role
 from service.background import Loop
@@ -101,9 +102,9 @@ def _announce(parts: Parts, role: str, listener: socket.socket) -> None:
         ", ".join(sorted(parts.executors)) or "none, so nothing can be executed",
     )
     _log.info(
-        "%d runbooks with actions among %d documents; %d scrape targets every %g s",
-        len(parts.corpus.runbooks()),
+        "documents: %d, with actions: %d; scrape targets: %d, every %s",
         len(parts.corpus.documents()),
+        len(parts.corpus.runbooks()),
         len(settings.scrape),
-        settings.scrape_interval.total_seconds(),
+        format_duration(settings.scrape_interval),
     )

@@ -14,7 +14,7 @@ app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 @app.command()
 def verify(as_json: AsJson = False, data: Data = None) -> None:
     """Recompute the whole hash chain; exits with 1 where it is broken."""
-    from service.cli.output import print_json
+    from service.cli.output import counted, print_json
     from service.cli.state import open_state
 
     with open_state(data) as state:
@@ -24,7 +24,9 @@ def verify(as_json: AsJson = False, data: Data = None) -> None:
     else:
         for words in report.breaks:
             typer.echo(f"broken: {words}")
-        typer.echo(f"{report.entries} entries, " + (f"{len(report.breaks)} breaks" if report.breaks else "intact"))
+        typer.echo(
+            f"{report.entries} entries, " + (counted(len(report.breaks), "break") if report.breaks else "intact")
+        )
     raise typer.Exit(1 if report.breaks else 0)
 
 

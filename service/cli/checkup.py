@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from models.domain.errors import BadInput, SutureError, Unavailable
-from service.cli.output import shown
+from service.cli.output import counted, shown
 from service.cli.reach import context, executors, scraping, source, ticketing
 from service.state_folder import check_state_folder
 
@@ -135,7 +135,7 @@ def _index(settings: Settings) -> str:
     folder = settings.state_dir / "index"
     if not folder.exists():
         return "there is none yet; `suture serve` makes it"
-    return f"{len(PassageIndex(folder, build(EMBEDDERS, settings.embedder, context())))} passages"
+    return counted(len(PassageIndex(folder, build(EMBEDDERS, settings.embedder, context()))), "passage")
 
 
 def _policies(settings: Settings) -> str:
@@ -167,7 +167,7 @@ def _runbooks(settings: Settings) -> str:
     corpus = load_corpus([folder for folder in settings.corpus if folder.exists() or folder != settings.postmortems])
     if corpus.problems:
         raise BadInput("; ".join(str(problem) for problem in corpus.problems))
-    return f"{len(corpus.documents)} documents, {len(corpus.runbooks)} with actions"
+    return f"{counted(len(corpus.documents), 'document')}, {len(corpus.runbooks)} with actions"
 
 
 def _detector(settings: Settings) -> str:

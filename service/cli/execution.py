@@ -56,6 +56,7 @@ def show(
     with open_state(data) as state:
         execution = state.executions.get(identifier)
         approvals = state.executions.approvals(identifier)
+        settings = state.settings
     if as_json:
         print_json({**execution.model_dump(mode="json", by_alias=True), "approvals": approvals})
         return
@@ -66,6 +67,11 @@ def show(
     typer.echo(f"runs: {candidate.uses} {arguments} on {shown(candidate.target)}")
     typer.echo(f"risk: {candidate.risk}   probability: {percent(execution.probability)}   runbook: {candidate.runbook}")
     typer.echo(f"decision: {str(decision.verdict).replace('_', ' ')}: {shown(decision.reason)}{policies}")
+    if execution.state == "pending" and decision.approvals_needed:
+        until = execution.created_at + settings.approval_expires
+        typer.echo(
+            f"waits until {until:%F %T} UTC for `suture approve {execution.id}` or `suture reject {execution.id}`"
+        )
     for line in timeline([*map(_word, approvals), *map(_step, told(execution))]):
         typer.echo(line)
     for check in compared(execution):

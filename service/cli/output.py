@@ -67,6 +67,11 @@ def timeline(entries: Iterable[tuple[datetime, str, str]]) -> Iterator[str]:
         yield from wrapped(text or "-", lead)
 
 
+def counted(number: int, word: str) -> str:
+    """`1 document`, `2 documents`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def shown(value: object) -> str:
     """A value as one line for a terminal: titles come from outside, and could hold escape sequences."""
     text = "" if value is None else str(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from models.domain.errors import Unavailable
+from service.cli.output import counted
 
 if TYPE_CHECKING:
     from service.ports import Context
@@ -36,7 +37,7 @@ def executors(settings: Settings) -> str:
     ]
     if not built:
         return "none is configured: nothing can be executed, only recommended"
-    return ", ".join(sorted(built)) + (f"; {', '.join(reached)} answer" if reached else "")
+    return ", ".join(sorted(built)) + (f"; reached: {', '.join(reached)}" if reached else "")
 
 
 def _addresses(value: Any) -> Iterator[str]:
@@ -82,7 +83,7 @@ def scraping(settings: Settings) -> str:
     failed = [f"{url}: {error}" for url, error in scraper.last_error.items() if error]
     if failed:
         raise Unavailable(f"{'; '.join(failed)}; is it running, and is that its metrics page?")
-    return f"{len(settings.scrape)} targets answer, {len(batch.series)} series"
+    return f"{counted(len(settings.scrape), 'target')}, {len(batch.series)} series"
 
 
 def source(settings: Settings) -> str:
