@@ -47,9 +47,13 @@ class Database:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"suture:{name}"})
 
     def migrate(self) -> None:
-        """Bring the tables to the newest revision; replicas that start together take turns. Raises Unavailable."""
+        """Bring the tables to the newest revision; replicas that start together take turns.
+
+        Raises Unavailable, or BadInput for tables of a newer version.
+        """
         from alembic import command
         from alembic.config import Config
+        from alembic.util.exc import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -60,6 +64,9 @@ class Database:
                 command.upgrade(config, "head")
         except OperationalError as error:
             raise Unavailable(f"the database {self.shown} cannot be opened: {error.orig}") from error
+        except CommandError as error:  # a revision that this version does not have
+            words = f"the database {self.shown} was written by a newer Suture; run that version, or another database"
+            raise BadInput(words) from error
 
     @property
     def shown(self) -> str:

@@ -96,3 +96,11 @@ def test_keys(suture, folder, stored):
 @pytest.mark.parametrize("arguments", [("x", "--role", "king"), ("",), ("a\x07b",)])
 def test_keys_that_cannot_be(suture, folder, arguments):
     assert suture("key", "create", *arguments, "--data", str(folder)).exit_code == 2
+
+
+def test_a_database_of_a_newer_version_is_told_so(suture, installation, stored):
+    with stored() as state, state.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    done = suture("incident", "list", "--data", str(installation))
+    assert done.exit_code == 2
+    assert "was written by a newer Suture" in done.stderr
