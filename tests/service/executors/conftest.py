@@ -72,7 +72,7 @@ def _start(folder: Path, path: Path, port: int) -> subprocess.Popen[bytes]:
     sections = [
         f"[unix_http_server]\nfile={path}",
         f"[inet_http_server]\nport=127.0.0.1:{port}\nusername=suture\npassword=s3cret-words",
-        f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid",
+        f"[supervisord]\nnodaemon=true\nchildlogdir={folder}\nlogfile={folder}/log\npidfile={folder}/pid",
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     for name, (command, more) in PROGRAMS.items():
