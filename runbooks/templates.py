@@ -39,11 +39,6 @@ def names_of(source: str) -> frozenset[str]:
     return frozenset(node.name for node in _parse(source).find_all(nodes.Name))
 
 
-def has_expression(source: str) -> bool:
-    """Whether rendering changes anything. Raises BadTemplate."""
-    return any(not isinstance(piece, str) for piece in pieces(source))
-
-
 def render_value(value: Any, parameters: Mapping[str, Scalar]) -> Any:
     """`value` with every string in it rendered; lists and mappings are walked, keys stay as they are.
 

@@ -85,7 +85,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
     outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption)
-    approvals = Approvals(executions, _signing_key(settings), settings.approval_expires, clock)
+    approvals = Approvals(executions, signing_key(settings), settings.approval_expires, clock)
     closing = Closing(executions, incidents, outbox, clock)
     pause = interruption.pause
     steps = Steps(
@@ -147,12 +147,6 @@ def _samples_url(settings: Settings) -> str:
     if settings.database_url is None:
         return f"sqlite:///{(settings.state_dir / 'samples.db').resolve()}"
     return settings.database
-
-
-def _signing_key(settings: Settings) -> bytes:
-    if settings.signing_key is not None:
-        return resolve_secret(settings.signing_key).encode()
-    return signing_key(settings.state_dir / "signing.key")
 
 
 def _detector(settings: Settings, context: Context) -> Detector | None:

@@ -79,20 +79,6 @@ def measure(check: Check, source: Source, *, clock: Clock, http: httpx.Client | 
     return _result(check, at, not failing, values[:_MOST_VALUES], _detail(samples, failing))
 
 
-def hold_true(
-    checks: Sequence[Check], source: Source, *, clock: Clock, http: httpx.Client | None = None
-) -> Verification:
-    """Every check measured once, for preconditions: `within` and `hold` are not waited for.
-
-    Healthy where all passed (also where there is none), else not healthy where one did not, else unknown.
-    """
-    start = clock()
-    results = tuple(measure(check, source, clock=clock, http=http) for check in checks)
-    passed = {result.passed for result in results}
-    health = Health.NOT_HEALTHY if False in passed else Health.UNKNOWN if None in passed else Health.HEALTHY
-    return Verification(health=health, checks=results, took=clock() - start)
-
-
 def verify(
     checks: Sequence[Check],
     source: Source,

@@ -86,12 +86,9 @@ def approvals_of(state: State) -> Approvals:
     """Takes people's words; the service that runs the workflow sees them in the database."""
     from models.domain.base import utc_now
     from service.guard.approvals import Approvals, signing_key
-    from service.security.secrets import resolve_secret
 
     settings = state.settings
-    reference = settings.signing_key
-    key = resolve_secret(reference).encode() if reference else signing_key(settings.state_dir / "signing.key")
-    return Approvals(state.executions, key, settings.approval_expires, utc_now)
+    return Approvals(state.executions, signing_key(settings), settings.approval_expires, utc_now)
 
 
 def actor() -> str:

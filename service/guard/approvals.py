@@ -8,12 +8,13 @@ import secrets
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from models.domain.base import Clock, canonical_json
 from models.domain.errors import Conflict, NotAllowed
 from models.domain.execution import Approval, Execution, ExecutionState
 from service.files import write_once
+from service.security.secrets import resolve_secret
+from service.settings import Settings
 from service.store.executions import Executions
 from service.store.keys import Role
 
@@ -94,6 +95,8 @@ class Approvals:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def signing_key(path: Path) -> bytes:
-    """The key in the file, made on first use."""
-    return bytes.fromhex(write_once(path, secrets.token_hex(32)))
+def signing_key(settings: Settings) -> bytes:
+    """The installation's key: the one that the settings refer to, else one in the state folder, made on first use."""
+    if settings.signing_key is not None:
+        return resolve_secret(settings.signing_key).encode()
+    return bytes.fromhex(write_once(settings.state_dir / "signing.key", secrets.token_hex(32)))

@@ -9,7 +9,7 @@ from models.domain.errors import BadInput, Unavailable
 from models.domain.execution import Health
 from models.domain.runbook import Check
 from models.domain.signal import Sample
-from service.checks import Comparison, hold_true, measure, verify
+from service.checks import Comparison, measure, verify
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -135,20 +135,6 @@ class TestMeasure:
 def test_a_comparison_that_is_none_is_explained(text):
     with pytest.raises(BadInput, match=r"write for example == 1 or > 0\.95"):
         Comparison.parse(text)
-
-
-def test_preconditions_are_measured_once():
-    world = World(lambda expression, _: Unavailable("gone") if expression == "?" else [float(expression)])
-
-    def health(*queries: str) -> Health:
-        checks = [check(query=query, within=60, hold=60) for query in queries]
-        return hold_true(checks, world, clock=world.clock).health
-
-    assert health("1", "1") is Health.HEALTHY
-    assert health("1", "0", "?") is Health.NOT_HEALTHY
-    assert health("1", "?") is Health.UNKNOWN
-    assert health() is Health.HEALTHY
-    assert world.now == START
 
 
 class TestVerify:
