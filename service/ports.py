@@ -84,6 +84,9 @@ class Call:
     timeout: timedelta
     before: Mapping[str, Any] = field(default_factory=dict)
     """What `snapshot` said before the first attempt."""
+    cancelled: Callable[[], bool] = lambda: False
+    """Whether a person asked to stop meanwhile. A long act that can be broken off without harm looks at it, and raises
+    ExecutorError with what it knows of the effect; others are let end."""
 
 
 class Effect(StrEnum):
