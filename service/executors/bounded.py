@@ -7,8 +7,9 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,8 @@ _GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL: time to put down a lock file, not to finish the work."""
 _LINGER = 0.2
 """Seconds to read on after the program ended: what it left running may hold its streams open for ever."""
+_LOOK = 0.2
+"""Seconds between two questions whether a person asked to stop: the answer may come from a database."""
 
 
 @dataclass
@@ -42,21 +45,40 @@ class Tail:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended. `exit_code` is negative where a signal ended it; `timed_out`: that was this function."""
+    """How a program ended. `exit_code` is negative where a signal ended it.
+
+    `timed_out`, `cancelled`: `run_bounded` ended it, since its time was over, or since it was asked to.
+    """
 
     exit_code: int
     stdout: Tail
     stderr: Tail
     timed_out: bool
+    cancelled: bool
+
+
+class _End(Enum):
+    """Why reading stopped."""
+
+    ITSELF = "the program ended"
+    TIME = "the deadline came first"
+    CANCELLED = "it was asked to stop"
 
 
 def run_bounded(
-    argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, timeout: float, output_limit: int
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    timeout: float,
+    output_limit: int,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Finished:
     """Run `argv` in a session of its own, without standard input.
 
-    After `timeout` seconds the whole process group gets SIGTERM, then SIGKILL. Each stream keeps its last
-    `output_limit` bytes. Raises OSError where the program cannot be started.
+    After `timeout` seconds, and soon after `cancelled` answers True, the whole process group gets SIGTERM, then
+    SIGKILL. Each stream keeps its last `output_limit` bytes. Raises OSError where the program cannot be started, and
+    what `cancelled` raises, having ended the group.
     """
     process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
         list(argv),
@@ -74,26 +96,36 @@ def run_bounded(
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ, tail)
         try:
-            timed_out = not _drain(process, selector, time.monotonic() + timeout)
+            end = _drain(process, selector, time.monotonic() + timeout, cancelled)
         except BaseException:
             _end_group(process, selector)
             raise
-        if timed_out:
+        if end is not _End.ITSELF:
             _end_group(process, selector)
-    return Finished(process.returncode, stdout, stderr, timed_out)
+    return Finished(process.returncode, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
 
 
-def _drain(process: subprocess.Popen[bytes], selector: selectors.BaseSelector, deadline: float) -> bool:
-    """Read until the program has ended; False where the deadline came first."""
+def _drain(
+    process: subprocess.Popen[bytes],
+    selector: selectors.BaseSelector,
+    deadline: float,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> _End:
+    """Read until the program has ended, the deadline has come, or `cancelled` answers True."""
     ended: float | None = None
+    looked = time.monotonic()
     while True:
         now = time.monotonic()
         if ended is None and _has_ended(process):
             ended = now
         if ended is not None and (not selector.get_map() or now > ended + _LINGER):
-            return True
+            return _End.ITSELF
         if ended is None and now >= deadline:
-            return False
+            return _End.TIME
+        if ended is None and now > looked + _LOOK:
+            looked = now
+            if cancelled():
+                return _End.CANCELLED
         _read_some(selector, min(0.05, max(0.0, deadline - now)) if ended is None else 0.02)
 
 

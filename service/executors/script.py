@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,7 +133,9 @@ class ScriptExecutor:
     def act(self, call: Call) -> dict[str, Any]:
         """Run it. Raises ExecutorError where it ends with another code than 0, with the end of its standard error."""
         program, argv = self._argv(call)
-        finished = self._run(program, argv, call)
+        finished = self._run(program, argv, call, call.cancelled)
+        if finished.cancelled:
+            raise ExecutorError(f"{argv[0]} was ended since the execution was cancelled{_last_words(finished)}")
         if finished.timed_out:
             raise ExecutorError(f"{argv[0]} was ended after {format_duration(call.timeout)}{_last_words(finished)}")
         if finished.exit_code != 0:
@@ -169,7 +171,7 @@ class ScriptExecutor:
             # It may have happened; a second run is then the same as none, so the answer may be "run it again".
             return Effect.ABSENT
         try:
-            finished = self._run(program, [argv[0], *program.observe, *argv[1:]], call)
+            finished = self._run(program, [argv[0], *program.observe, *argv[1:]], call, lambda: False)
         except ExecutorError:
             return Effect.UNKNOWN
         if finished.timed_out:
@@ -190,7 +192,7 @@ class ScriptExecutor:
             raise refused(f"the arguments are longer than {_ARGV_BYTES} bytes together")
         return program, [str(_real_file(program.path)), *inputs.args]
 
-    def _run(self, program: Program, argv: list[str], call: Call) -> Finished:
+    def _run(self, program: Program, argv: list[str], call: Call, cancelled: Callable[[], bool]) -> Finished:
         environment = {name: self._environment[name] for name in program.env if name in self._environment}
         try:
             return run_bounded(
@@ -199,6 +201,7 @@ class ScriptExecutor:
                 folder=program.working_dir or program.path.parent,
                 timeout=call.timeout.total_seconds(),
                 output_limit=self._config.output_limit,
+                cancelled=cancelled,
             )
         except OSError as error:
             raise refused(f"{argv[0]} cannot be started: {error.strerror}") from error

@@ -3,6 +3,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,6 +90,19 @@ def test_timeout_ends_the_whole_group_even_what_ignores_sigterm(tmp_path):
     assert caught.value.effect is Effect.UNKNOWN
     for pid in map(int, (tmp_path / "pids").read_text().split()):
         assert _ended(pid)
+
+
+def test_a_cancelled_run_is_ended_and_its_effect_is_for_observe_to_tell(tmp_path):
+    text = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); print('half', file=sys.stderr, flush=True)\n"
+    config = program(tmp_path, "slow", f"if sys.argv[1:] == ['--done']: sys.exit(0)\n{text}time.sleep(60)")
+    executor = make(slow={**config, "observe": ["--done"]})
+    stopped = replace(call("slow"), cancelled=(tmp_path / "pid").exists)
+    with pytest.raises(ExecutorError, match="since the execution was cancelled: half") as caught:
+        executor.act(stopped)
+    assert caught.value.effect is Effect.UNKNOWN
+    assert not caught.value.retriable
+    assert _ended(int((tmp_path / "pid").read_text()))
+    assert executor.observe(stopped) is Effect.HAPPENED, "what is asked after a cancellation is not itself cancelled"
 
 
 def test_a_daemon_that_keeps_the_streams_open_does_not_hold_up_the_run(tmp_path):

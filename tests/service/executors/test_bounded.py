@@ -1,0 +1,55 @@
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.executors.bounded import Finished, run_bounded
+
+STUBBORN = (
+    "import os, signal, subprocess, sys, time; signal.signal(15, signal.SIG_IGN);"
+    "child = subprocess.Popen([sys.executable, '-c', 'import signal,time; signal.signal(15, 1); time.sleep(60)']);"
+    "print(os.getpid(), child.pid, flush=True); time.sleep(60)"
+)
+
+
+def run(text: str, **options) -> Finished:
+    defaults = {"environment": {}, "folder": Path("/"), "timeout": 20.0, "output_limit": 1024}
+    return run_bounded([sys.executable, "-c", text], **{**defaults, **options})
+
+
+def test_a_cancelled_program_is_ended_with_its_children():
+    asked = threading.Event()
+    threading.Timer(0.5, asked.set).start()
+    finished = run(STUBBORN, cancelled=asked.is_set)
+    assert finished.cancelled
+    assert not finished.timed_out
+    assert finished.exit_code < 0
+    for pid in map(int, finished.stdout.text.split()):
+        with pytest.raises(ProcessLookupError):
+            _alive(pid)
+
+
+def test_a_program_that_ends_by_itself_was_not_cancelled_and_one_out_of_time_neither():
+    ended = run("print('done')", cancelled=lambda: False)
+    assert (ended.exit_code, ended.stdout.text, ended.timed_out, ended.cancelled) == (0, "done\n", False, False)
+    late = run("import time; time.sleep(60)", timeout=0.5, cancelled=lambda: False)
+    assert (late.timed_out, late.cancelled) == (True, False)
+
+
+def test_where_nobody_can_say_whether_it_is_cancelled_the_program_is_ended_and_the_error_goes_on(tmp_path):
+    def broken() -> bool:
+        raise ConnectionError("no database")
+
+    with pytest.raises(ConnectionError):
+        run(f"import os; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); {STUBBORN}", cancelled=broken)
+    with pytest.raises(ProcessLookupError):
+        _alive(int((tmp_path / "pid").read_text()))
+
+
+def _alive(pid: int) -> None:
+    """Raises ProcessLookupError unless the process lives; one that init has yet to reap does not."""
+    if Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text():
+        raise ProcessLookupError
+    os.kill(pid, 0)
