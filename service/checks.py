@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import operator
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from models.domain.base import Clock, Labels
 from models.domain.errors import BadInput, Unavailable
@@ -59,17 +60,30 @@ class Comparison:
         return not math.isnan(value) and _OPERATORS[self.operator](value, self.number)
 
 
-def measure(check: Check, source: Source, *, clock: Clock, http: httpx.Client | None = None) -> CheckResult:
+class SqlReader(Protocol):
+    """Answers `sql` checks, which name a statement of the settings. Nothing here knows how a database is reached."""
+
+    def read(self, name: str, at: datetime) -> list[Sample]:
+        """The rows of the statement `DATABASE/STATEMENT` now, each as a sample at `at`: its one numeric column is the
+        value (NaN for NULL), the others are labels. Changes nothing. Raises BadInput (cannot be asked) or Unavailable
+        (no answer).
+        """
+
+
+def measure(
+    check: Check, source: Source, *, clock: Clock, http: httpx.Client | None = None, sql: SqlReader | None = None
+) -> CheckResult:
     """The answer to one check now.
 
     Passed where at least one value came and every one satisfies the condition; not passed without data; None, with
     the reason, where it could not be asked. The value of an `http` check is the status of a GET, redirects not
-    followed; `http` is the client for it, by default one of its own with a limit of 5 seconds.
+    followed; `http` is the client for it, by default one of its own with a limit of 5 seconds. Without `sql` no `sql`
+    check can be asked.
     """
     at = clock()
     try:
         comparison = Comparison.parse(check.condition)
-        samples = _samples(check, source, at, http)
+        samples = _samples(check, source, at, http, sql)
     except (Unavailable, BadInput) as error:
         return _result(check, at, None, (), str(error))
     if not samples:
@@ -85,8 +99,10 @@ def verify(
     *,
     clock: Clock,
     sleep: Callable[[float], None],
+    monotonic: Callable[[], float] = time.monotonic,
     interval: timedelta = timedelta(seconds=2),
     http: httpx.Client | None = None,
+    sql: SqlReader | None = None,
 ) -> Verification:
     """Measure every `interval` until all checks are true, each for its `hold` without a gap, up to now.
 
@@ -94,45 +110,55 @@ def verify(
     that is false after its `within` ends it: not healthy. One that cannot be measured then: unknown. So is the answer
     without any check. Takes the longest `within` plus the longest `hold` at most, and the time of one round of
     queries. The results are those of the last round. `sleep` takes seconds. Raises ValueError on an interval of 0.
+
+    `monotonic` gives seconds and alone decides how long anything takes; `clock` says when a result was measured, and
+    may be set forward or back meanwhile.
     """
     if interval <= timedelta(0):
         raise ValueError("the interval must be above 0")
-    start = clock()
-    watches = [_Watch(check, start + check.within) for check in checks]
+    start = monotonic()
+
+    def elapsed() -> timedelta:
+        return timedelta(seconds=monotonic() - start)  # to the microsecond: sums of floats would end a hair early
+
+    watches = [_Watch(check) for check in checks]
     while True:
-        results = tuple(watch.take(measure(watch.check, source, clock=clock, http=http)) for watch in watches)
+        results = tuple(
+            watch.take(elapsed(), measure(watch.check, source, clock=clock, http=http, sql=sql)) for watch in watches
+        )
         health = _verdict(watches)
+        now = elapsed()
         if health is not None:
-            return Verification(health=health, checks=results, took=clock() - start)
+            return Verification(health=health, checks=results, took=now)
         # Not past the next instant that decides something, so that `within` and `hold` end when they say.
-        now = clock()
         wake = min([now + interval, *(watch.next_instant for watch in watches if not watch.held)])
         sleep(max(_SHORTEST_SLEEP, (wake - now).total_seconds()))
 
 
 @dataclass
 class _Watch:
-    """One check under verification. `since`: from when it was true at every measurement; None: it is not."""
+    """One check under verification. Times are counted from its start. `since`: from when it was true at every
+    measurement; None: it is not.
+    """
 
     check: Check
-    deadline: datetime
-    since: datetime | None = None
+    since: timedelta | None = None
     held: bool = False
     failed: Health | None = None
 
-    def take(self, result: CheckResult) -> CheckResult:
+    def take(self, at: timedelta, result: CheckResult) -> CheckResult:
         if result.passed:
-            self.since = self.since or result.at
-            self.held = result.at - self.since >= self.check.hold
+            self.since = at if self.since is None else self.since
+            self.held = at - self.since >= self.check.hold
             return result
         self.since, self.held = None, False
-        if result.at >= self.deadline:
+        if at >= self.check.within:
             self.failed = Health.UNKNOWN if result.passed is None else Health.NOT_HEALTHY
         return result
 
     @property
-    def next_instant(self) -> datetime:
-        return self.deadline if self.since is None else self.since + self.check.hold
+    def next_instant(self) -> timedelta:
+        return self.check.within if self.since is None else self.since + self.check.hold
 
 
 def _verdict(watches: Sequence[_Watch]) -> Health | None:
@@ -145,12 +171,16 @@ def _verdict(watches: Sequence[_Watch]) -> Health | None:
     return Health.HEALTHY if all(watch.held for watch in watches) else None
 
 
-def _samples(check: Check, source: Source, at: datetime, http: httpx.Client | None) -> list[Sample]:
+def _samples(
+    check: Check, source: Source, at: datetime, http: httpx.Client | None, sql: SqlReader | None
+) -> list[Sample]:
     if check.query is not None:
         return source.query(check.query, at)
     if check.http is not None:
         return [Sample(labels={"http": check.http}, at=at, value=_status_of(check.http, http))]
-    raise BadInput("sql checks cannot be measured yet; use a query on a metric of the database")
+    if sql is None:
+        raise BadInput("sql checks need a section executors.sql in the settings, with the database and the statement")
+    return sql.read(check.subject, at)
 
 
 def _status_of(address: str, client: httpx.Client | None) -> float:

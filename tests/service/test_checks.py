@@ -12,28 +12,34 @@ from models.domain.signal import Sample
 from service.checks import Comparison, measure, verify
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+BOOTED = 54321.987654321
+"""Where the monotonic clock stands at the start: as on a real machine, no round number."""
 
 
 class World:
-    """A clock that only `sleep` moves, and a source that answers by script: expression and second in, values out."""
+    """Clocks that only `sleep` moves, and a source that answers by script: expression and second in, values out.
+
+    Seconds are those that truly passed; the wall clock may be set to anything by `step`.
+    """
 
     name = "scripted"
 
     def __init__(self, script: Callable[[str, float], list[float] | Exception]) -> None:
-        self.now = START
+        self.passed = timedelta(0)
+        self.step = timedelta(0)
         self.script = script
-        self.asked: list[float] = []
 
     def clock(self) -> datetime:
-        return self.now
+        return START + self.passed + self.step
+
+    def monotonic(self) -> float:
+        return BOOTED + self.passed.total_seconds()
 
     def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.passed += timedelta(seconds=seconds)
 
     def query(self, expression: str, at: datetime) -> list[Sample]:
-        second = (at - START).total_seconds()
-        self.asked.append(second)
-        answer = self.script(expression, second)
+        answer = self.script(expression, self.passed.total_seconds())
         if isinstance(answer, Exception):
             raise answer
         return [
@@ -45,7 +51,7 @@ class World:
 
     def verify(self, *checks: Check, interval: float = 1.0):
         every = timedelta(seconds=interval)
-        return verify(checks, self, clock=self.clock, sleep=self.sleep, interval=every)
+        return verify(checks, self, clock=self.clock, sleep=self.sleep, monotonic=self.monotonic, interval=every)
 
 
 def check(condition: str = "== 1", within: float = 0, hold: float = 0, query: str = "up") -> Check:
@@ -124,11 +130,38 @@ class TestMeasure:
         assert wrong.passed is None
         assert "not an http address" in wrong.detail
 
-    def test_sql_says_what_to_use_instead(self):
+    def test_sql_asks_the_reader_for_the_statement_that_is_named(self):
+        world = World(lambda *_: ZeroDivisionError())
+        result = measure(SQL, world, clock=world.clock, sql=Reader([3.0, 7.0]))
+        assert (result.passed, result.values, result.at) == (False, (3.0, 7.0), START)
+        assert (result.subject, result.detail) == ("orders/stuck-jobs", '7 for {queue="q1"}; 1 of 2 fail')
+        nothing = measure(SQL, world, clock=world.clock, sql=Reader([]))
+        assert (nothing.passed, nothing.detail) == (False, "no data")
+
+    @pytest.mark.parametrize("error", [Unavailable("orders does not answer"), BadInput("no such statement")])
+    def test_sql_that_cannot_be_asked_is_not_known(self, error):
         world = World(lambda *_: [])
-        result = measure(Check(sql="select 1", condition="== 1"), world, clock=world.clock)
-        assert result.passed is None
-        assert "use a query" in result.detail
+        result = measure(SQL, world, clock=world.clock, sql=Reader(error))
+        assert (result.passed, result.detail) == (None, str(error))
+        without = measure(SQL, world, clock=world.clock)
+        assert without.passed is None
+        assert "executors.sql" in without.detail
+
+
+SQL = Check(sql="orders/stuck-jobs", condition="< 5")
+
+
+class Reader:
+    """Stands for a database that holds one statement."""
+
+    def __init__(self, answer: list[float] | Exception) -> None:
+        self.answer = answer
+
+    def read(self, name: str, at: datetime) -> list[Sample]:
+        assert name == "orders/stuck-jobs"
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [Sample(labels={"queue": f"q{n}"}, at=at, value=value) for n, value in enumerate(self.answer)]
 
 
 @pytest.mark.parametrize("text", ["", "=1", "== one", "== 1 2", "1 ==", "=> 1"])
@@ -196,9 +229,37 @@ class TestVerify:
 
         world.script = slow
         lazy = lambda seconds: world.sleep(seconds * 1.5)  # noqa: E731
-        verification = verify([check(within=10)], world, clock=world.clock, sleep=lazy)
+        verification = verify([check(within=10)], world, clock=world.clock, sleep=lazy, monotonic=world.monotonic)
         assert verification.health is Health.NOT_HEALTHY
         assert verification.took < timedelta(seconds=20)
+
+    @pytest.mark.parametrize("step", [timedelta(days=365), timedelta(hours=-1), timedelta(milliseconds=-400)])
+    @pytest.mark.parametrize("when", [0, 2, 5])
+    def test_a_step_of_the_wall_clock_moves_no_end(self, step, when):
+        def stepped(states: str, within: float, hold: float) -> tuple[Health, timedelta]:
+            world = World(timeline(states))
+            script = world.script
+
+            def stepping(expression: str, second: float) -> list[float] | Exception:
+                world.step = step if second >= when else timedelta(0)
+                return script(expression, second)
+
+            world.script = stepping
+            verification = world.verify(check(within=within, hold=hold))
+            assert verification.checks[-1].at >= START + step  # the result tells the time of the wall
+            return verification.health, verification.took
+
+        assert stepped("0001", 10, 5) == (Health.HEALTHY, timedelta(seconds=8))
+        assert stepped("0", 10, 5) == (Health.NOT_HEALTHY, timedelta(seconds=10))
+        assert stepped("1", 0, 30) == (Health.HEALTHY, timedelta(seconds=30))
+
+    def test_sql_checks_are_verified_too(self):
+        world = World(timeline("1"))
+        asked = Check(sql="orders/stuck-jobs", condition="< 5", hold=timedelta(seconds=2))
+        verification = verify(
+            [asked], world, clock=world.clock, sleep=world.sleep, monotonic=world.monotonic, sql=Reader([1.0])
+        )
+        assert (verification.health, verification.took) == (Health.HEALTHY, timedelta(seconds=2))
 
     def test_an_interval_of_0_is_refused(self):
         with pytest.raises(ValueError, match="interval"):
