@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from models.domain.errors import BadInput
 from service.plain_words import words_of
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,7 +54,23 @@ def http_address(text: str) -> str:
         raise ValueError("must hold no space, no control character and no #")
     if parts.port == 0:  # `port` itself raises ValueError on what is no port
         raise ValueError("must have a port above 0")
+    _plain_host(parts.hostname)
     return text
+
+
+def _plain_host(host: str) -> None:
+    """Raises ValueError on letters that only look like Latin ones, and on what resolvers read in different ways."""
+    if not host.isascii():
+        raise ValueError("must have a host in ASCII; write another script as xn--… (IDNA)")
+    if not _HOST.fullmatch(host):
+        raise ValueError("must have a host of letters, digits, - _ . or a numeric address")
+    if "xn--" in host:
+        import idna
+
+        try:
+            idna.decode(host)
+        except idna.IDNAError as error:
+            raise ValueError(f"must have a host that is valid IDNA: {error}") from error
 
 
 def trust(ca: Path | None) -> ssl.SSLContext | bool:

@@ -18,7 +18,7 @@ CONTEXT = Context(clock=utc_now, secret=lambda reference: resolve_secret(referen
 
 
 def make(url: str, **target) -> HttpExecutor:
-    config = {"base_url": f"{url}/api/v1/", "headers": {"Authorization": "env:TOKEN"}, **target}
+    config = {"base_url": f"{url}/api/v1/", "headers": {"Authorization": "env:TOKEN"}, "private": True, **target}
     return build({"targets": {"deploys": config}, "response_limit": 1024}, CONTEXT)
 
 
@@ -29,7 +29,7 @@ def call(verb: str, path: str = "/rollbacks", *, timeout: float = 5, **more) -> 
 def test_post_carries_key_credentials_query_and_body(loopback):
     loopback.answer = lambda _: loopback.Answer(201, b'{"id": 7}')
     outputs = make(loopback.url).act(call("post", body={"to": "v41", "n": 2}, query={"dry": False}))
-    assert outputs == {"status": 201, "body": '{"id": 7}', "truncated": False}
+    assert outputs == {"status": 201, "body": '{"id": 7}', "truncated": False, "values": {}}
     (got,) = loopback.received
     assert (got.method, got.path) == ("POST", "/api/v1/rollbacks?dry=false")
     assert json.loads(got.body) == {"to": "v41", "n": 2}
@@ -135,7 +135,8 @@ def test_after_a_crash_a_post_may_be_sent_again_only_where_the_target_honours_th
     assert make(loopback.url).observe(call("post")) is Effect.UNKNOWN
     assert make(loopback.url, honours_idempotency_key=True).observe(call("post")) is Effect.ABSENT
     declared = {name: (verb.idempotent, verb.observable) for name, verb in make(loopback.url).verbs.items()}
-    assert declared == {"get": (True, False), "put": (True, False), "post": (False, True), "delete": (True, False)}
+    again, asked = (True, False), (False, True)
+    assert declared == {"get": again, "put": again, "post": asked, "delete": again, "call": asked}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,15 @@ def test_after_a_crash_a_post_may_be_sent_again_only_where_the_target_honours_th
         ({"base_url": "http://h", "headers": {"A b": "env:TOKEN"}}, "headers.A b"),
         ({"base_url": "http://h", "ca": "/nonexistent"}, "ca: holds no certificates"),
         ({"base_url": "http://h", "verify": False}, "verify: there is no such key"),
+        ({"base_url": "http://h", "auth": {"kind": "bearer", "token": "p4ss"}}, r"auth\.token: .*given by reference"),
+        (
+            {
+                "base_url": "http://h",
+                "auth": {"kind": "bearer", "token": "env:TOKEN"},
+                "headers": {"authorization": "env:TOKEN"},
+            },
+            "headers and auth both set Authorization",
+        ),
     ],
 )
 def test_wrong_settings_name_their_key_and_show_no_secret(target, words):
