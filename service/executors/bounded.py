@@ -1,8 +1,9 @@
-"""Runs a program within a time limit, a memory limit on its output, and nothing left behind when the time is over."""
+"""Runs a program within limits of time, of output and of resources, and leaves none of it when the time is over."""
 
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -20,6 +21,26 @@ _LINGER = 0.2
 """Seconds to read on after the program ended: what it left running may hold its streams open for ever."""
 _LOOK = 0.2
 """Seconds between two questions whether a person asked to stop: the answer may come from a database."""
+
+
+class NotStarted(OSError):
+    """A program that could not be started: nothing of it ran."""
+
+
+class NotLimited(Exception):
+    """A program that was started, could not be limited, and was ended at once."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What each process of a program may use; None: what this process itself may. See setrlimit(2).
+
+    `memory`: bytes of address space. `cpu`: whole seconds of processor time. `files`: file descriptors plus one.
+    """
+
+    memory: int | None = None
+    cpu: int | None = None
+    files: int | None = None
 
 
 @dataclass
@@ -73,6 +94,7 @@ def run_bounded(
     timeout: float,
     output_limit: int,
     cancelled: Callable[[], bool] = lambda: False,
+    limits: Limits = Limits(),
 ) -> Finished:
     """Run `argv` in a session of its own, without standard input.
 
@@ -80,22 +102,26 @@ def run_bounded(
     SIGKILL. Each stream keeps its last `output_limit` bytes. Raises OSError where the program cannot be started, and
     what `cancelled` raises, having ended the group.
     """
-    process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
-        list(argv),
-        env=dict(environment),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        bufsize=0,
-    )
+    try:
+        process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
+            list(argv),
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except OSError as error:
+        raise NotStarted(error.errno, error.strerror, error.filename) from error
     stdout, stderr = Tail(output_limit), Tail(output_limit)
     with process, selectors.DefaultSelector() as selector:
         for stream, tail in ((process.stdout, stdout), (process.stderr, stderr)):
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ, tail)
         try:
+            _limit(process.pid, limits)
             end = _drain(process, selector, time.monotonic() + timeout, cancelled)
         except BaseException:
             _end_group(process, selector)
@@ -103,6 +129,24 @@ def run_bounded(
         if end is not _End.ITSELF:
             _end_group(process, selector)
     return Finished(process.returncode, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
+
+
+def _limit(pid: int, limits: Limits) -> None:
+    # From here, on the child: a function that runs in it before the program would not be safe beside other threads.
+    # The price is an instant before the limits hold, in which the program is still being loaded.
+    wanted = {resource.RLIMIT_AS: limits.memory, resource.RLIMIT_CPU: limits.cpu, resource.RLIMIT_NOFILE: limits.files}
+    for kind, most in wanted.items():
+        if most is None:
+            continue
+        try:
+            _, hard = resource.prlimit(pid, kind)
+            # One more second of processor time before SIGKILL: SIGXCPU, which comes first, tells what happened.
+            grace = 1 if kind == resource.RLIMIT_CPU else 0
+            unlimited = hard == resource.RLIM_INFINITY
+            soft, hard = (each if unlimited else min(each, hard) for each in (most, most + grace))
+            resource.prlimit(pid, kind, (soft, hard))
+        except OSError as error:  # for example a program that changed to another user
+            raise NotLimited(f"its resources cannot be limited: {error.strerror}") from error
 
 
 def _drain(

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shlex
-import stat
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from models.domain.base import Frozen, format_duration
 from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
-from service.executors.bounded import Finished, run_bounded
+from service.executors.bounded import Finished, Limits, NotLimited, NotStarted, run_bounded
 from service.executors.outlived import KEY_VARIABLE, running, wait_until_ended
+from service.executors.scratch import scratch, sweep
+from service.executors.script_settings import Argument, Program, ProgramName, ScriptConfig, real_file
 from service.ports import Call, Context, Effect, ExecutorError, Verb
-from service.validation import read_config
+from service.validation import read_config, require_secret
 
 _ARGV_BYTES = 32_768
 """Far below what the kernel takes (ARG_MAX, 128 KiB and more), far above what an action needs."""
 _LAST_WORDS = 2000
 """Characters of standard error in an error's words; the rest is not of help in a ticket."""
-
-Argument = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
-ProgramName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+_SHORTEST_SECRET = 4
+"""Characters. A shorter one would be found in half of all texts."""
 
 
 class ScriptInputs(Frozen):
@@ -50,70 +52,47 @@ VERBS = {
 }
 
 
-class Program(Frozen):
-    """One allowed program.
-
-    `args_pattern` must match each argument as a whole. `env` names the variables that it gets from the service's
-    environment; all others are left out. `observe`: arguments, put before those of the call, with which the program
-    says by its exit code whether that call happened: 0 yes, 1 no, else unknown.
-    """
-
-    path: Path
-    args_pattern: str = r"[A-Za-z0-9_.,:=@%+/][A-Za-z0-9_.,:=@%+/-]*"
-    """By default no argument may begin with `-`, so that no value turns into an option."""
-    env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
-    working_dir: Path | None = None
-    idempotent: bool = False
-    observe: tuple[Argument, ...] | None = None
-
-    @field_validator("path", "working_dir")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        if path is not None and (not path.is_absolute() or ".." in path.parts):
-            raise ValueError("must be an absolute path without ..")
-        return path
-
-    @field_validator("args_pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from error
-        return pattern
-
-
-class ScriptConfig(Frozen):
-    """Settings section `executors.script`. `output_limit`: bytes that are kept of each stream."""
-
-    programs: dict[ProgramName, Program] = Field(min_length=1)
-    output_limit: int = Field(default=65_536, ge=1024, le=16_777_216)
-
-
 class ScriptExecutor:
-    """Runs what the settings list. Safe to use from several threads."""
+    """Runs what the settings list, each run in an environment and in folders of its own.
+
+    Safe to use from several threads.
+
+    Least privilege: a program runs as the service's user, so that user should have no right but what the listed
+    programs need, and none to change them: they belong to root or to it, in folders that nobody else can write. What
+    only one program needs (a token, a key) goes into its `secrets`, not into the service's environment that `env`
+    hands on. What needs other rights belongs behind a program of its own with a narrow sudo rule or a small service;
+    nothing here changes the user.
+    """
 
     name = "script"
     verbs = VERBS
 
-    def __init__(self, config: ScriptConfig, environment: Mapping[str, str]) -> None:
-        """`environment` is where the variables that a program may have come from."""
+    def __init__(self, config: ScriptConfig, environment: Mapping[str, str], secret: Callable[[str], str]) -> None:
+        """`environment` is where the variables that a program may have come from; `secret` resolves references."""
         self._config = config
         self._environment = environment
+        self._secret = secret
 
     @classmethod
-    def build(cls, config: Mapping[str, Any], context: Context) -> ScriptExecutor:  # noqa: ARG003  (needs no secret, no store)
-        """The executor of a settings section. Raises BadInput on a wrong one, or on a program that cannot be run."""
+    def build(cls, config: Mapping[str, Any], context: Context) -> ScriptExecutor:
+        """The executor of a settings section.
+
+        Raises BadInput on a wrong one, on a program that cannot be run, and where a secret cannot be resolved.
+        """
         settings = read_config(ScriptConfig, config, where="executors.script")
         for name, program in settings.programs.items():
             where = f"executors.script.programs.{name}"
             try:
-                _real_file(program.path)
+                real_file(program.path)
             except ExecutorError as error:
                 raise BadInput(str(error), where=f"{where}.path") from error
             if program.working_dir is not None and not program.working_dir.is_dir():
                 raise BadInput(f"{program.working_dir} is not a folder", where=f"{where}.working_dir")
-        return cls(settings, os.environ)
+            if program.limits != Limits() and not hasattr(resource, "prlimit"):
+                raise BadInput("resources can be limited on Linux only", where=where)
+            for variable, reference in program.secrets.items():
+                require_secret(context.secret, reference, where=f"{where}.secrets.{variable}")
+        return cls(settings, os.environ, context.secret)
 
     @staticmethod
     def target(verb: str, arguments: Mapping[str, Any]) -> str:  # noqa: ARG004  (one verb)
@@ -139,12 +118,9 @@ class ScriptExecutor:
         if finished.timed_out:
             raise ExecutorError(f"{argv[0]} was ended after {format_duration(call.timeout)}{_last_words(finished)}")
         if finished.exit_code != 0:
-            raise ExecutorError(f"{argv[0]} ended with {finished.exit_code}{_last_words(finished)}")
+            raise ExecutorError(f"{argv[0]} {_ending(finished.exit_code)}{_last_words(finished)}")
         return ScriptOutputs(
-            exit_code=0,
-            stdout=finished.stdout.text,
-            stderr=finished.stderr.text,
-            truncated=finished.stdout.truncated or finished.stderr.truncated,
+            exit_code=0, stdout=finished.stdout, stderr=finished.stderr, truncated=finished.truncated
         ).model_dump()
 
     def observe(self, call: Call) -> Effect:
@@ -157,14 +133,18 @@ class ScriptExecutor:
             program, argv = self._argv(call)
         except ExecutorError:
             return Effect.UNKNOWN
+        outlived = running(call.key)
+        if not outlived:
+            sweep(call.key)
         if program.observe is None and not program.idempotent:
             return Effect.UNKNOWN
-        outlived = running(call.key)
         effect = self._ask(program, argv, call)
         if effect is Effect.HAPPENED or not outlived:
             return effect
-        ended = wait_until_ended(call.key, call.timeout.total_seconds())
-        return self._ask(program, argv, call) if ended else Effect.UNKNOWN
+        if not wait_until_ended(call.key, call.timeout.total_seconds()):
+            return Effect.UNKNOWN
+        sweep(call.key)
+        return self._ask(program, argv, call)
 
     def _ask(self, program: Program, argv: list[str], call: Call) -> Effect:
         if program.observe is None:
@@ -190,40 +170,63 @@ class ScriptExecutor:
                 raise refused(f"args[{number}] does not match the args_pattern of {inputs.program}")
         if sum(len(argument.encode()) for argument in inputs.args) > _ARGV_BYTES:
             raise refused(f"the arguments are longer than {_ARGV_BYTES} bytes together")
-        return program, [str(_real_file(program.path)), *inputs.args]
+        return program, [str(real_file(program.path)), *inputs.args]
 
-    def _run(self, program: Program, argv: list[str], call: Call, cancelled: Callable[[], bool]) -> Finished:
+    def _run(self, program: Program, argv: list[str], call: Call, cancelled: Callable[[], bool]) -> _Run:
+        secrets = self._secrets(program)
         environment = {name: self._environment[name] for name in program.env if name in self._environment}
         try:
-            return run_bounded(
-                argv,
-                environment={**environment, KEY_VARIABLE: call.key},
-                folder=program.working_dir or program.path.parent,
-                timeout=call.timeout.total_seconds(),
-                output_limit=self._config.output_limit,
-                cancelled=cancelled,
-            )
-        except OSError as error:
+            with scratch(call.key) as folders:
+                finished = run_bounded(
+                    argv,
+                    environment={**folders.environment, **environment, **secrets, KEY_VARIABLE: call.key},
+                    folder=program.working_dir or folders.work,
+                    timeout=call.timeout.total_seconds(),
+                    output_limit=self._config.output_limit,
+                    cancelled=cancelled,
+                    limits=program.limits,
+                )
+        except NotLimited as error:
+            raise ExecutorError(f"{argv[0]} was ended as soon as it began: {error}") from error
+        except NotStarted as error:
             raise refused(f"{argv[0]} cannot be started: {error.strerror}") from error
+        return _Run.of(finished, secrets.values())
+
+    def _secrets(self, program: Program) -> dict[str, str]:
+        try:
+            return {name: self._secret(reference) for name, reference in program.secrets.items()}
+        except BadInput as error:
+            raise refused(str(error)) from error
 
 
-def _real_file(path: Path) -> Path:
-    """The file that will run, looked up anew each time. Raises ExecutorError where it is not what the settings mean."""
-    try:
-        real = path.resolve(strict=True)
-        folder = path.parent.resolve(strict=True)
-        mode = real.stat().st_mode
-    except (OSError, RuntimeError) as error:
-        raise refused(f"{path} cannot be found: {getattr(error, 'strerror', error)}") from error
-    if not real.is_relative_to(folder):
-        raise refused(f"{path} is a link that leads out of its folder, to {real}; name that file in the settings")
-    if not stat.S_ISREG(mode) or not os.access(real, os.X_OK):
-        raise refused(f"{real} is not a file that can be executed")
-    if mode & stat.S_IWOTH:
-        raise refused(f"{real} can be written by everybody; chmod o-w")
-    return real
+@dataclass(frozen=True)
+class _Run:
+    """How a run ended, its texts without the secrets that it was given: some programs print their environment."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    truncated: bool
+    timed_out: bool
+    cancelled: bool
+
+    @classmethod
+    def of(cls, finished: Finished, secrets: Iterable[str]) -> _Run:
+        texts = [finished.stdout.text, finished.stderr.text]
+        for secret in sorted((each for each in secrets if len(each) >= _SHORTEST_SECRET), key=len, reverse=True):
+            texts = [text.replace(secret, "***") for text in texts]
+        truncated = finished.stdout.truncated or finished.stderr.truncated
+        return cls(finished.exit_code, texts[0], texts[1], truncated, finished.timed_out, finished.cancelled)
 
 
-def _last_words(finished: Finished) -> str:
-    text = finished.stderr.text.strip()
+def _ending(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"ended with {exit_code}"
+    if exit_code == -signal.SIGXCPU:
+        return "was ended since it used up its cpu_seconds"
+    return f"was ended by signal {-exit_code}"
+
+
+def _last_words(run: _Run) -> str:
+    text = run.stderr.strip()
     return f": …{text[-_LAST_WORDS:]}" if len(text) > _LAST_WORDS else f": {text}" if text else ""

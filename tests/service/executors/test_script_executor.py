@@ -13,10 +13,12 @@ from models.domain.base import utc_now
 from models.domain.errors import BadInput
 from service.executors.script import ScriptExecutor
 from service.ports import Call, Context, Effect, ExecutorError
+from service.security.secrets import resolve_secret
 
 build = ScriptExecutor.build
 
-CONTEXT = Context(clock=utc_now, secret=lambda reference: reference)
+SECRETS = {"TOKEN": "8c1f-secret"}
+CONTEXT = Context(clock=utc_now, secret=lambda reference: resolve_secret(reference, SECRETS))
 
 
 def program(folder: Path, name: str, text: str) -> dict:
@@ -53,8 +55,10 @@ def test_the_environment_holds_what_is_listed_and_the_key(tmp_path, monkeypatch)
     assert "('SUTURE_IDEMPOTENCY_KEY', 'exec-1:act')" in lines[0]
     assert "('WANTED', 'yes')" in lines[0]
     assert "HIDDEN" not in lines[0]
-    assert "PATH" not in lines[0]
-    assert lines[1] == f"{tmp_path} True"
+    assert "'PATH'" not in lines[0]
+    assert lines[1].endswith("/work True")
+    kept = make(show={**show, "working_dir": str(tmp_path)}).act(call("show"))
+    assert kept["stdout"].splitlines()[1] == f"{tmp_path} True"
 
 
 def test_another_code_than_0_fails_with_the_end_of_standard_error(tmp_path):
@@ -163,6 +167,132 @@ def test_a_program_that_everybody_can_write_or_nobody_can_run_is_refused(tmp_pat
         executor.act(call("tool"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_program_of_another_user_is_refused_and_so_is_one_in_a_folder_of_theirs(tmp_path):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    executor = make(tool=program(folder, "tool", "pass"))
+    for path in (folder / "tool", folder):
+        os.chown(path, 12345, -1)
+        with pytest.raises(ExecutorError, match=f"{path} belongs to user 12345") as caught:
+            executor.act(call("tool"))
+        assert caught.value.effect is Effect.ABSENT
+        os.chown(path, 0, -1)
+    executor.act(call("tool"))
+
+
+def test_a_program_in_a_folder_that_everybody_can_write_is_refused(tmp_path):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    executor = make(tool=program(folder, "tool", "pass"))
+    folder.chmod(0o777)
+    with pytest.raises(ExecutorError, match="programs can be written by everybody"):
+        executor.act(call("tool"))
+    folder.chmod(0o1777)
+    executor.act(call("tool"))
+
+
+def test_secrets_are_there_for_the_run_alone_and_shown_nowhere(tmp_path):
+    text = "token = os.environ['API_TOKEN']; print('with', token)\n"
+        "print(token, file=sys.stderr); sys.exit(len(sys.argv) - 1)"
+    config = {**program(tmp_path, "leaky", text), "secrets": {"API_TOKEN": "env:TOKEN"}}
+    executor = make(leaky=config, other=program(tmp_path, "other", "print('API_TOKEN' in os.environ)"))
+    assert executor.act(call("leaky"))["stdout"] == "with ***\n"
+    with pytest.raises(ExecutorError, match=r"ended with 1: \*\*\*$"):
+        executor.act(call("leaky", "a"))
+    assert executor.act(call("other"))["stdout"] == "False\n"
+    assert "8c1f" not in executor.dry_run(call("leaky"))
+    SECRETS["TOKEN"] = "changed-since"
+    try:
+        assert executor.act(call("leaky"))["stdout"] == "with ***\n"
+    finally:
+        SECRETS["TOKEN"] = "8c1f-secret"
+
+
+def test_a_secret_that_is_gone_stops_the_run_before_it_begins(tmp_path):
+    (tmp_path / "token").write_text("words")
+    (tmp_path / "token").chmod(0o600)
+    text = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    executor = make(tool={**program(tmp_path, "tool", text), "secrets": {"T": f"file:{tmp_path}/token"}})
+    (tmp_path / "token").unlink()
+    with pytest.raises(ExecutorError, match=r"the secret file .* cannot be read") as caught:
+        executor.act(call("tool"))
+    assert caught.value.effect is Effect.ABSENT
+    assert not (tmp_path / "ran").exists()
+
+
+LITTER = (
+    "import tempfile; folders = [os.getcwd(), os.environ['HOME'], tempfile.gettempdir()]\n"
+    "for each in folders: assert not os.listdir(each); open(each + '/left', 'w').write('x')\n"
+    "os.mkdir('closed'); open('closed/x', 'w'); os.chmod('closed', 0)\n"
+    "print('\\n'.join(folders))\n"
+)
+
+
+def test_each_run_has_empty_folders_of_its_own_that_are_gone_afterwards(tmp_path):
+    executor = make(litter=program(tmp_path, "litter", LITTER))
+    first, second = (executor.act(call("litter"))["stdout"].splitlines() for _ in range(2))
+    assert len({*first, *second}) == 6
+    assert not any(Path(folder).parent.exists() for folder in (*first, *second))
+    hangs = make(
+        hangs=program(tmp_path, "hangs", f"{LITTER}print(os.getcwd(), file=sys.stderr, flush=True); time.sleep(60)")
+    )
+    with pytest.raises(ExecutorError, match="was ended after") as caught:
+        hangs.act(call("hangs", timeout=1))
+    assert not Path(str(caught.value).split()[-1]).exists()
+
+
+def test_the_folders_of_a_run_whose_service_was_killed_go_when_it_is_asked_for(tmp_path):
+    tool = program(tmp_path, "tool", "pass")
+    text = (
+        "import os, sys; from datetime import timedelta; from models.domain.base import utc_now\n"
+        "from service.executors.script import ScriptExecutor; from service.ports import Call, Context\n"
+        "build = ScriptExecutor.build({'programs': {'kill': {'path': sys.argv[1]}}}, Context(utc_now, str))\n"
+        "build.act(Call('exec-9:act', 'run', {'program': 'kill'}, timedelta(seconds=20)))"
+    )
+    kills = program(
+        tmp_path, "kill", f"open({str(tmp_path / 'cwd')!r}, 'w').write(os.getcwd()); os.kill(os.getppid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", text, kills["path"]], cwd=Path(__file__).parents[3], check=False)
+    assert killed.returncode == -9
+    left = Path((tmp_path / "cwd").read_text())
+    assert left.exists()
+    before = replace(call("tool"), key="exec-9:act")
+    assert make(tool=tool).observe(before) is Effect.UNKNOWN
+    assert not left.parent.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resources can be limited on Linux only")
+@pytest.mark.parametrize(
+    ("limit", "text", "words"),
+    [
+        ({"memory_limit": "200MiB"}, "time.sleep(0.2); x = bytearray(400_000_000)", "MemoryError"),
+        ({"open_files": 16}, "time.sleep(0.2); x = [open('/dev/null') for _ in range(20)]", "Too many open files"),
+        ({"cpu_seconds": 1}, "while True: pass", "used up its cpu_seconds"),
+    ],
+)
+def test_a_program_cannot_use_more_than_it_was_given(tmp_path, limit, text, words):
+    greedy = program(tmp_path, "greedy", text)
+    with pytest.raises(ExecutorError, match=words) as caught:
+        make(greedy={**greedy, **limit}).act(call("greedy"))
+    assert caught.value.effect is Effect.UNKNOWN
+    modest = program(tmp_path, "modest", "pass")
+    make(modest={**modest, "memory_limit": "200MiB", "open_files": 16, "cpu_seconds": 1}).act(call("modest"))
+
+
+def test_a_program_that_cannot_be_limited_is_ended(tmp_path, monkeypatch):
+    def not_allowed(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    slow = program(tmp_path, "slow", f"time.sleep(1); open({str(tmp_path / 'ran')!r}, 'w')")
+    executor = make(slow={**slow, "cpu_seconds": 5})
+    monkeypatch.setattr(resource, "prlimit", not_allowed)
+    with pytest.raises(ExecutorError, match="cannot be limited: Operation not permitted") as caught:
+        executor.act(call("slow"))
+    assert caught.value.effect is Effect.UNKNOWN
+    assert not (tmp_path / "ran").exists()
+
+
 def test_observe_asks_the_program_or_goes_by_what_is_declared(tmp_path):
     text = "sys.exit(int(sys.argv[2]) if sys.argv[1] == '--happened' else 0)"
     config = {**program(tmp_path, "tool", text), "args_pattern": "[0-9]"}
@@ -182,6 +312,12 @@ def test_observe_asks_the_program_or_goes_by_what_is_declared(tmp_path):
         ({"working_dir": "/nonexistent"}, "working_dir: /nonexistent is not a folder"),
         ({"shell": True}, "shell: there is no such key"),
         ({"env": ["A=B"]}, "env.0: "),
+        ({"secrets": {"TOKEN": "8c1f-secret"}}, r"programs\.tool\.secrets\.TOKEN: .*given by reference"),
+        ({"secrets": {"TOKEN": "env:NONE"}}, r"secrets\.TOKEN: the environment variable NONE is not set"),
+        ({"secrets": {"A": "env:TOKEN"}, "env": ["A"]}, "A is given in another way already"),
+        ({"secrets": {"SUTURE_IDEMPOTENCY_KEY": "env:TOKEN"}}, "is given in another way already"),
+        ({"memory_limit": "1 KiB"}, "memory_limit: "),
+        ({"cpu_seconds": 0}, "cpu_seconds: "),
     ],
 )
 def test_wrong_settings_name_their_key(tmp_path, change, words):
