@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from service.ports import Effect
+from service.ports import Effect, ExecutorError
 from tests.service.executors.certificate_parts import Authority, call, make, serial_in, served_serial, tls_server
-from tests.service.executors.traffic_parts import free_port, until
+from tests.service.executors.traffic_parts import free_port, running, until
 
 pytestmark = [
     pytest.mark.needs_apt,
@@ -53,8 +56,8 @@ def pebble(tmp_path_factory) -> Iterator[Pebble]:
     }  # fmt: skip
     (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
     found = Pebble(f"https://localhost:{port}/dir", authority.certificate, folder / "root.pem", http_port, folder)
-    # One in five good nonces is refused, as a busy authority may: the client must ask again.
-    environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "20", "PEBBLE_AUTHZREUSE": "0"}
+    # Good nonces are never refused on purpose: the library asks again once, and Pebble may refuse twice.
+    environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             ["pebble", "-config", str(folder / "pebble.json")], env=environment, stdout=log, stderr=log
@@ -100,3 +103,51 @@ def test_a_certificate_is_issued_over_acme_and_served(pebble, tmp_path, kind):
         assert executor.observe(call(before=before)) is Effect.HAPPENED
         # The account is there already; the port of the challenge is free again.
         assert executor.act(call(key="exec-2:act"))["before_serial"] == outputs["serial"]
+
+
+def test_the_challenge_can_be_answered_by_a_web_server_of_the_operators(pebble, tmp_path):
+    webroot = tmp_path / "www"
+    webroot.mkdir()
+    argv = [sys.executable, "-m", "http.server", str(pebble.http_port), "--bind", "127.0.0.1", "-d", str(webroot)]
+    address = f"http://127.0.0.1:{pebble.http_port}/"
+    pair = Authority(tmp_path).write_pair(tmp_path, "localhost")
+    with (
+        tls_server(*pair) as reach,
+        running(argv, lambda: pebble.answers(address) is not None, tmp_path / "www.log", stop=signal.SIGKILL),
+    ):
+        executor = make(shop=settings(pebble, tmp_path, pair, reach, challenge={"webroot": str(webroot)}))
+        assert executor.act(call())["serial"] == served_serial(reach["serves"])
+        assert [path for path in webroot.rglob("*") if path.is_file()] == []
+
+
+def test_a_name_that_cannot_be_shown_is_not_issued_and_nothing_is_installed(pebble, tmp_path):
+    pair = Authority(tmp_path).write_pair(tmp_path, "localhost")
+    old = [file.read_bytes() for file in pair]
+    (tmp_path / "www").mkdir()  # nobody serves it
+    with tls_server(*pair) as reach:
+        executor = make(shop=settings(pebble, tmp_path, pair, reach, challenge={"webroot": str(tmp_path / "www")}))
+        with pytest.raises(ExecutorError, match="localhost") as caught:
+            executor.act(call())
+    assert caught.value.effect is Effect.ABSENT
+    assert [file.read_bytes() for file in pair] == old
+
+
+def test_a_long_order_is_broken_off_when_a_person_asks_for_it(pebble, tmp_path):
+    pair = Authority(tmp_path).write_pair(tmp_path, "localhost")
+    with tls_server(*pair) as reach:
+        executor = make(shop=settings(pebble, tmp_path, pair, reach))
+        with pytest.raises(ExecutorError, match="asked to stop") as caught:
+            executor.act(call(cancelled=lambda: True))
+        assert caught.value.effect is Effect.ABSENT
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", pebble.http_port))
+
+
+def test_an_authority_that_is_not_there_is_found_by_the_dry_run(pebble, tmp_path):
+    pair = Authority(tmp_path).write_pair(tmp_path, "localhost")
+    with tls_server(*pair) as reach:
+        executor = make(shop=settings(pebble, tmp_path, pair, reach, directory=f"https://localhost:{free_port()}/dir"))
+        with pytest.raises(ExecutorError, match="cannot be reached") as caught:
+            executor.dry_run(call())
+    assert (caught.value.retriable, caught.value.effect) == (True, Effect.ABSENT)
