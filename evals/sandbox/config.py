@@ -7,13 +7,15 @@ from typing import Any
 
 import yaml
 
-from evals.sandbox.layout import Layout
+from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, Layout
 
 ENVIRONMENT = "sandbox"
 POLICIES = Path(__file__).resolve().parent / "policies"
-"""Permits a restart of the sandbox's own processes, and nothing else."""
+"""Permits what the sandbox's own executors can do, and nothing else."""
 SCRAPED = {
     "shop": {"service": "shop", "process": "shop"},
+    "shop-standby": {"service": "shop", "process": "shop-standby"},
+    "proxy": {"service": "proxy", "process": "proxy"},
     "db-exporter": {"service": "orders-db", "process": "postgres"},
     "loadgen": {"service": "shop", "process": "loadgen"},
 }
@@ -26,7 +28,16 @@ _RATES = {"rate_window": "10s"}
 """Runbooks of the library take rates over this long: ten scrapes, so that a recovery shows soon."""
 TOPOLOGY = {
     "services": {
-        "shop": {"depends_on": ["orders-db"], "environment": ENVIRONMENT, "labels": {"process": "shop", **_RATES}},
+        "proxy": {
+            "depends_on": ["shop"],
+            "environment": ENVIRONMENT,
+            "labels": {"process": "proxy", "certificate": "shop", "domain": SERVER_NAME, **_RATES},
+        },
+        "shop": {
+            "depends_on": ["orders-db"],
+            "environment": ENVIRONMENT,
+            "labels": {"process": "shop", "router": "shop", **_RATES},
+        },
         "orders-db": {"environment": ENVIRONMENT, "labels": {"process": "postgres", **_RATES}},
     }
 }
@@ -61,7 +72,54 @@ def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
         "resolve_after": "60s",
         "policies": str(POLICIES),
         "modes": {ENVIRONMENT: "auto"},
-        "executors": {
-            "process": {"servers": {"default": {"url": layout.supervisor_url}}, "allow": ["shop", "postgres"]}
+        "executors": _executors(layout),
+    }
+
+
+def _executors(layout: Layout) -> dict[str, Any]:
+    """One section each. What is not listed here, no runbook can touch."""
+    reload = {"signal": "HUP", "pid_file": str(layout.proxy_pid)}
+    return {
+        "process": {
+            "servers": {"default": {"url": layout.supervisor_url}},
+            "allow": ["shop", "shop-standby", "proxy", "postgres"],
         },
+        "script": {
+            "programs": {
+                "shop-release": _script(layout, "shop-release", r"v[0-9]+|stable|previous"),
+                "shop-workers": _script(layout, "shop-workers", r"[1-9]"),
+            }
+        },
+        "traffic": {"routers": {"shop": _router(layout) | {"reload": reload}}},
+        "certificate": {"certificates": {"shop": _certificate(layout) | {"reload": reload}}},
+    }
+
+
+def _script(layout: Layout, name: str, pattern: str) -> dict[str, Any]:
+    return {"path": str(layout.script(name)), "args_pattern": pattern, "idempotent": True, "observe": ["--observe"]}
+
+
+def _router(layout: Layout) -> dict[str, Any]:
+    return {
+        "kind": "json",
+        "file": str(layout.pool_file),
+        "pools": layout.pools,
+        "status": {
+            "url": f"https://{SERVER_NAME}:{layout.ports[FRONT_DOOR]}/healthz",
+            "header": POOL_HEADER,
+            "ca": str(layout.authority[0]),
+        },
+    }
+
+
+def _certificate(layout: Layout) -> dict[str, Any]:
+    certificate, key = layout.certificate
+    ca, ca_key = layout.authority
+    return {
+        "certificate": str(certificate),
+        "key": str(key),
+        "names": [SERVER_NAME],
+        "authority": {"kind": "local", "certificate": str(ca), "key": f"file:{ca_key}", "days": VALID_DAYS},
+        "serves": layout.address(FRONT_DOOR),
+        "ca": str(ca),
     }

@@ -13,8 +13,18 @@ from typing import Self
 from models.domain.errors import BadInput
 
 HOST = "127.0.0.1"
-PROGRAMS = ("postgres", "db-exporter", "shop", "loadgen")
-"""In the order in which they start. `postgres` and `shop` can be broken; the other two observe."""
+PROGRAMS = ("postgres", "db-exporter", "shop", "shop-standby", "proxy", "loadgen")
+"""In the order in which they start. `db-exporter` and `loadgen` observe; the others can be broken."""
+FRONT_DOOR = "front-door"
+"""The port on which `proxy` takes customers; the port by its own name serves its metrics."""
+SERVER_NAME = "localhost"
+"""What the shop's certificate is for, and what customers check."""
+VALID_DAYS = 90
+"""Of a new certificate of the shop, as public authorities give it."""
+POOL_HEADER = "X-Pool"
+"""With it, each answer of the front door says which pool it is from."""
+METRICS_FOLDERS = {"shop": "shop-metrics", "shop-standby": "shop-standby-metrics"}
+"""Where the workers of each shop share their metrics."""
 SOCKET_PATH_LIMIT = 100
 """sun_path holds 108 bytes on Linux and 104 on macOS (unix(7)), the final NUL included."""
 _FILE = "sandbox.json"
@@ -26,7 +36,7 @@ class Layout:
 
     folder: Path
     ports: dict[str, int]
-    """Of each program in PROGRAMS, on 127.0.0.1."""
+    """Of each program in PROGRAMS, and the front door's, on 127.0.0.1."""
     passwords: dict[str, str]
     """Of each PostgreSQL role: `postgres` (superuser), `shop`, `monitor`, `batch`."""
 
@@ -43,8 +53,8 @@ class Layout:
             raise BadInput(f"{folder} already holds a sandbox: choose another folder, or remove it")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         roles = ("postgres", "shop", "monitor", "batch")
-        layout = cls(folder, free_ports(PROGRAMS), {role: secrets.token_hex(16) for role in roles})
-        for name in ("logs", "shop-metrics"):
+        layout = cls(folder, free_ports((*PROGRAMS, FRONT_DOOR)), {role: secrets.token_hex(16) for role in roles})
+        for name in ("logs", "bin", "releases", *METRICS_FOLDERS.values()):
             (folder / name).mkdir(exist_ok=True)
         private(folder / _FILE, json.dumps({**asdict(layout), "folder": str(folder)}, indent=1))
         return layout
@@ -73,13 +83,66 @@ class Layout:
         """PostgreSQL's data folder."""
         return self.folder / "pgdata"
 
+    @property
+    def releases(self) -> Path:
+        """The shop's releases, which one is current, and what was deployed when."""
+        return self.folder / "releases"
+
+    @property
+    def workers_file(self) -> Path:
+        """How many workers the shop is to have: a number, read when it starts."""
+        return self.folder / "shop-workers"
+
+    @property
+    def load_file(self) -> Path:
+        """How many customers come: a name of `load.LOADS`, which `loadgen` reads again every now and then."""
+        return self.folder / "load"
+
+    @property
+    def pool_file(self) -> Path:
+        """Where the proxy sends customers: the file that the `traffic` executor writes."""
+        return self.folder / "pool.json"
+
+    @property
+    def proxy_pid(self) -> Path:
+        """The proxy's process id; on SIGHUP it reads its pool and its certificate again."""
+        return self.folder / "proxy.pid"
+
+    @property
+    def authority(self) -> tuple[Path, Path]:
+        """Certificate and key of the authority that customers trust."""
+        return self.folder / "ca.pem", self.folder / "ca.key"
+
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """Certificate and key that the proxy serves."""
+        return self.folder / "shop.pem", self.folder / "shop.key"
+
+    @property
+    def pools(self) -> dict[str, list[str]]:
+        """The servers of each pool between which traffic can be switched, as HOST:PORT."""
+        return {"primary": [self.address("shop")], "standby": [self.address("shop-standby")]}
+
+    def script(self, name: str) -> Path:
+        """A program that `script/run` may be allowed to run."""
+        return self.folder / "bin" / name
+
     def log(self, program: str) -> Path:
         """What a program printed."""
         return self.folder / "logs" / f"{program}.log"
 
+    def address(self, name: str) -> str:
+        """HOST:PORT of a program, or of the front door."""
+        return f"{HOST}:{self.ports[name]}"
+
     def url(self, program: str, path: str = "/metrics") -> str:
         """The HTTP address of a program other than `postgres`."""
-        return f"http://{HOST}:{self.ports[program]}{path}"
+        return f"http://{self.address(program)}{path}"
+
+    @property
+    def front_door(self) -> str:
+        """Where customers come in."""
+        return f"https://{self.address(FRONT_DOOR)}"
 
     def dsn(self, role: str) -> str:
         """The libpq connection string of a role, to the database `shop`."""
@@ -96,6 +159,13 @@ def free_ports(names: tuple[str, ...]) -> dict[str, int]:
         for listener in listeners.values():
             listener.bind((HOST, 0))
         return {name: listener.getsockname()[1] for name, listener in listeners.items()}
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that whoever reads it finds the old text or the new one, never a part."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def private(path: Path, text: str) -> None:

@@ -1,7 +1,8 @@
-"""The sandbox: a database, a shop, its customers and an exporter as real processes below one folder."""
+"""The sandbox: a database, a shop with its standby, a front door, customers: real processes below one folder."""
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import time
@@ -13,9 +14,14 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from evals.sandbox import keeper, postgres
-from evals.sandbox.layout import PROGRAMS, Layout
+from evals.sandbox import authority, keeper, postgres
+from evals.sandbox.layout import METRICS_FOLDERS, PROGRAMS, SERVER_NAME, Layout
+from evals.sandbox.load import set_load
+from evals.sandbox.releases import Releases
+from evals.sandbox.routing import switch
+from evals.sandbox.scripts import write_scripts
 from evals.sandbox.supervision import Supervisor, write_configuration
+from models.domain.base import utc_now
 from models.domain.errors import Unavailable
 
 START_SECONDS = 30.0
@@ -42,6 +48,7 @@ class Sandbox:
         of the program that did not come up in START_SECONDS.
         """
         layout = Layout.create(folder)
+        _furnish(layout)
         postgres.prepare(layout)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", write_configuration(layout, seed)]
         with layout.log("keeper").open("wb") as log:
@@ -88,12 +95,21 @@ class Sandbox:
             for sample in family.samples
         }
 
+    def visit(self, path: str = "/products", timeout: float = 2.0) -> httpx.Response:
+        """What a customer gets at the front door, whose certificate is checked. Raises httpx.HTTPError."""
+        with httpx.Client(
+            verify=ssl.create_default_context(cafile=self.layout.authority[0]), trust_env=False
+        ) as client:
+            url = f"{self.layout.front_door}{path}"
+            return client.get(url, timeout=timeout, extensions={"sni_hostname": SERVER_NAME})
+
     def serving(self) -> bool:
-        """Whether the database takes clients, the shop answers from it, and customers are counted."""
+        """Whether the database takes clients, both shops answer from it, and customers get in and are counted."""
         with suppress(Unavailable, httpx.HTTPError):
-            products = httpx.get(self.layout.url("shop", "/products"), timeout=2.0, trust_env=False)
+            shops = [self.layout.url(name, "/products") for name in METRICS_FOLDERS]
+            answers = [self.visit(), *(httpx.get(url, timeout=2.0, trust_env=False) for url in shops)]
             return (
-                products.status_code == 200
+                all(answer.status_code == httpx.codes.OK for answer in answers)
                 and self.metrics("db-exporter")["pg_up"] == 1
                 and self.metrics("loadgen")['client_requests_total{code="200"}'] > 0
             )
@@ -116,6 +132,15 @@ class Sandbox:
             if words and not (name == "postgres" and "ready to accept connections" in log.read_text()):
                 return f"{name}: {words[-1]} (logs in {log.parent})"
         return f"no program said why (logs in {self.layout.folder / 'logs'})"
+
+
+def _furnish(layout: Layout) -> None:
+    """Write what the programs read at their start."""
+    authority.create(layout)
+    Releases(layout.releases).create(utc_now())
+    set_load(layout, "base")
+    switch(layout, "primary")
+    write_scripts(layout)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

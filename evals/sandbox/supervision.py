@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evals.sandbox.layout import PROGRAMS, Layout, private
+from evals.sandbox.layout import FRONT_DOOR, METRICS_FOLDERS, PROGRAMS, Layout, private
+from evals.sandbox.releases import RELEASES, Releases
 
 STOP_SECONDS = 3
 """How long a program has to end by itself before SIGKILL."""
@@ -54,7 +55,7 @@ def write_configuration(layout: Layout, seed: int) -> str:
 
 
 def _program(layout: Layout, name: str, priority: int, environment: Mapping[str, str]) -> list[str]:
-    module = name.replace("-", "_")
+    module = "shop" if name in METRICS_FOLDERS else name.replace("-", "_")
     arguments = [str(layout.folder)] if name == "postgres" else []
     command = shlex.join([sys.executable, "-m", f"evals.sandbox.{module}", *arguments])
     variables = ",".join(f'{key}="{value}"' for key, value in environment.items())
@@ -66,6 +67,8 @@ def _program(layout: Layout, name: str, priority: int, environment: Mapping[str,
         # What is broken stays broken until somebody repairs it: that is Suture's part.
         "autorestart = false",
         "startsecs = 1",
+        # What cannot start now cannot a second later: the answer is then not kept waiting.
+        "startretries = 0",
         "stopasgroup = true",
         "killasgroup = true",
         f"stopwaitsecs = {STOP_SECONDS}",
@@ -81,25 +84,52 @@ def _program(layout: Layout, name: str, priority: int, environment: Mapping[str,
 def _environment(layout: Layout, seed: int) -> dict[str, dict[str, str]]:
     ports = layout.ports
     common = {"PYTHONUNBUFFERED": "1", "PROMETHEUS_DISABLE_CREATED_SERIES": "true"}
-    own = {
+    own: dict[str, dict[str, str]] = {
         "postgres": {},
         "db-exporter": {
             "EXPORTER_PORT": str(ports["db-exporter"]),
             "CLIENT_DSN": layout.dsn("monitor"),
             "SUPERUSER_DSN": layout.dsn("postgres"),
         },
-        "shop": {
-            "SHOP_PORT": str(ports["shop"]),
-            "SHOP_DSN": layout.dsn("shop"),
-            "PROMETHEUS_MULTIPROC_DIR": str(layout.folder / "shop-metrics"),
+        "shop": _shop(layout, "shop")
+        | {
+            "SHOP_RELEASE": str(Releases(layout.releases).pointer),
+            "SHOP_WORKERS": str(layout.workers_file),
+            "SHOP_IDLE_CONNECTIONS": "2",
+        },
+        # Pinned to what is known to work; without customers it holds no connections.
+        "shop-standby": _shop(layout, "shop-standby")
+        | {
+            "SHOP_RELEASE": str(Releases(layout.releases).file(RELEASES[0].version)),
+            "SHOP_WORKERS": str(layout.folder / "shop-standby-workers"),
+            "SHOP_IDLE_CONNECTIONS": "0",
+        },
+        "proxy": {
+            "PROXY_PORT": str(ports[FRONT_DOOR]),
+            "PROXY_METRICS_PORT": str(ports["proxy"]),
+            "PROXY_POOL": str(layout.pool_file),
+            "PROXY_POOLS": ",".join(layout.pools),
+            "PROXY_CERTIFICATE": str(layout.certificate[0]),
+            "PROXY_KEY": str(layout.certificate[1]),
+            "PROXY_PID_FILE": str(layout.proxy_pid),
         },
         "loadgen": {
             "LOADGEN_PORT": str(ports["loadgen"]),
             "LOADGEN_SEED": str(seed),
-            "SHOP_URL": layout.url("shop", ""),
+            "LOADGEN_LOAD": str(layout.load_file),
+            "SHOP_URL": layout.front_door,
+            "SHOP_CA": str(layout.authority[0]),
         },
     }
     return {name: common | variables for name, variables in own.items()}
+
+
+def _shop(layout: Layout, name: str) -> dict[str, str]:
+    return {
+        "SHOP_PORT": str(layout.ports[name]),
+        "SHOP_DSN": layout.dsn("shop"),
+        "PROMETHEUS_MULTIPROC_DIR": str(layout.folder / METRICS_FOLDERS[name]),
+    }
 
 
 class Supervisor:

@@ -11,8 +11,9 @@ import psutil
 import pytest
 import yaml
 
+from evals.sandbox import authority
 from evals.sandbox.config import write_settings
-from evals.sandbox.layout import Layout
+from evals.sandbox.layout import PROGRAMS, Layout
 from evals.sandbox.sandbox import Sandbox
 from models.domain.errors import BadInput, Unavailable
 from models.domain.execution import Mode
@@ -103,14 +104,17 @@ def test_the_settings_are_read_and_cover_every_program(sandbox: Sandbox, monkeyp
     settings = load_settings()
     assert settings.mode is Mode.OBSERVE
     assert settings.mode_of("sandbox") is Mode.AUTO
-    assert {target.labels["process"] for target in settings.scrape} == {"shop", "postgres", "loadgen"}
+    assert {target.labels["process"] for target in settings.scrape} == {*PROGRAMS} - {"db-exporter"}
     assert settings.topology is not None
     topology = Topology.model_validate(yaml.safe_load(settings.topology.read_text()))
     assert topology.connected("shop", "orders-db")
+    assert topology.connected("proxy", "shop")
 
 
-def test_passwords_are_for_the_owner_only(tmp_path: Path) -> None:
+def test_passwords_and_keys_are_for_the_owner_only(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path / "s")
-    assert (layout.folder / "sandbox.json").stat().st_mode & 0o777 == 0o600
+    authority.create(layout)
+    for secret in (layout.folder / "sandbox.json", layout.authority[1], layout.certificate[1]):
+        assert secret.stat().st_mode & 0o777 == 0o600
     assert layout.folder.stat().st_mode & 0o777 == 0o700
     assert Layout.load(layout.folder) == layout

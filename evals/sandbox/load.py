@@ -1,0 +1,31 @@
+"""How many customers come, and what they want: read by `loadgen` while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evals.sandbox.layout import Layout, replace_text
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests a second on average, and the share of them that are checkouts; the others look at products."""
+
+    rate: float
+    checkout_share: float
+
+
+LOADS = {"base": Load(40.0, 0.3), "peak": Load(95.0, 0.85)}
+"""`peak` is a sale: twice the customers, and most of them buy. Measured: more than one worker can do well."""
+
+
+def set_load(layout: Layout, name: str) -> None:
+    """Let that many customers come from now on, within half a second."""
+    assert name in LOADS
+    replace_text(layout.load_file, name)
+
+
+def read_load(file: Path) -> Load:
+    """What the file asks for."""
+    return LOADS[file.read_text()]
