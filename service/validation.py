@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from models.domain.errors import BadInput
 from service.plain_words import words_of
@@ -19,12 +20,31 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def explain(error: ValidationError) -> str:
-    """Each problem as `key.path: what is wrong`, without the values: one of them may be a secret."""
+def explain(error: ValidationError, data: Mapping[str, Any] | None = None) -> str:
+    """Each problem as `key.path: what is wrong`, without the values: one of them may be a secret.
+
+    `data`: what was read. With it a path has its keys alone, without the name of the variant that a `kind` chose.
+    """
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'value'}: {words_of(item)}"
+        f"{'.'.join(_keys(item, data)) or 'value'}: {words_of(item)}"
         for item in error.errors(include_input=False, include_url=False)
     )
+
+
+def _keys(item: ErrorDetails, data: Any) -> list[str]:
+    keys = []
+    for number, part in enumerate(item["loc"], start=1):
+        is_missing_key = item["type"] == "missing" and number == len(item["loc"])
+        if isinstance(data, Mapping) and part not in data and not is_missing_key:
+            continue  # a variant
+        keys.append(str(part))
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            data = data[part]
+        else:
+            data = None
+    return keys
 
 
 def read_config(model: type[Model], config: Mapping[str, Any], *, where: str) -> Model:
@@ -32,7 +52,7 @@ def read_config(model: type[Model], config: Mapping[str, Any], *, where: str) ->
     try:
         return model.model_validate(dict(config))
     except ValidationError as error:
-        raise BadInput(explain(error), where=where) from error
+        raise BadInput(explain(error, config), where=where) from error
 
 
 def require_secret(secret: Callable[[str], str], reference: str, *, where: str) -> None:

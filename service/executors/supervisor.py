@@ -82,6 +82,10 @@ class Supervisor:
         """Ask for a start and return at once; it counts as running after `startsecs`."""
         self._call("startProcess", name, False, timeout=timeout, changes=True)
 
+    def signal(self, name: str, signal: str, timeout: float) -> None:
+        """Have a signal sent, by its name without `SIG`."""
+        self._call("signalProcess", name, signal, timeout=timeout, changes=True)
+
     def _call(self, method: str, *parameters: Any, timeout: float, changes: bool) -> Any:
         lost = Effect.UNKNOWN if changes else Effect.ABSENT
         try:
@@ -98,7 +102,9 @@ class Supervisor:
             ) from error
         except httpx.HTTPError as error:
             words = str(error) or type(error).__name__
-            raise ExecutorError(f"supervisor at {self._name} did not answer: {words}", effect=lost) from error
+            raise ExecutorError(
+                f"supervisor at {self._name} did not answer: {words}", retriable=not changes, effect=lost
+            ) from error
         return self._read(response, lost)
 
     def _read(self, response: httpx.Response, lost: Effect) -> Any:

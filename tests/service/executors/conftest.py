@@ -26,7 +26,20 @@ PROGRAMS = {
     "dies": ("{python} -c \"raise SystemExit(3)\"", "startsecs=1\nstartretries=0\nautostart=false"),
     "missing": ("/nonexistent/program", "autostart=false"),
     "private": ("sleep 600", "startsecs=0"),
+    "counts": ("{python} {folder}/counts.py", "autostart=false\nstartsecs=0"),
 }  # fmt: skip
+
+
+COUNTS = """
+import signal, time
+log = open({log!r}, "a", buffering=1)
+for each in (signal.SIGUSR1, signal.SIGTTIN):
+    signal.signal(each, lambda number, _: print(signal.Signals(number).name, file=log))
+print("up", file=log)
+while True:
+    time.sleep(600)
+"""
+"""Writes down the signals that it gets."""
 
 
 @dataclass
@@ -44,7 +57,7 @@ class Supervised:
                 "default": {"url": f"unix://{self.socket}"},
                 "tcp": {"url": f"http://127.0.0.1:{self.port}/RPC2", **login},
             },
-            "allow": ["shop", "frozen", "stubborn", "dies", "miss*"],
+            "allow": ["shop", "frozen", "stubborn", "dies", "miss*", "counts"],
         }
 
     @property
@@ -76,8 +89,9 @@ def _start(folder: Path, path: Path, port: int) -> subprocess.Popen[bytes]:
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     for name, (command, more) in PROGRAMS.items():
-        text = command.format(python=sys.executable)
+        text = command.format(python=sys.executable, folder=folder)
         sections.append(f"[program:{name}]\ncommand={text}\nautorestart=false\n{more}")
+    (folder / "counts.py").write_text(COUNTS.format(log=str(folder / "counted")))
     (folder / "supervisord.conf").write_text("\n".join(sections))
     arguments = [sys.executable, "-m", "supervisor.supervisord", "-c", str(folder / "supervisord.conf")]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -151,6 +151,11 @@ def test_after_a_crash_a_post_may_be_sent_again_only_where_the_target_honours_th
         ({"base_url": "http://h", "verify": False}, "verify: there is no such key"),
         ({"base_url": "http://h", "auth": {"kind": "bearer", "token": "p4ss"}}, r"auth\.token: .*given by reference"),
         (
+            {"base_url": "http://h", "auth": {"kind": "basic", "username": "env:TOKEN"}},
+            r"deploys\.auth\.password: is missing",
+        ),
+        ({"base_url": "http://h", "auth": {"kind": "digest"}}, r"deploys\.auth: "),
+        (
             {
                 "base_url": "http://h",
                 "auth": {"kind": "bearer", "token": "env:TOKEN"},

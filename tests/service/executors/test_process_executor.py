@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from models.domain.errors import BadInput
-from service.executors.process import ProcessExecutor, ProcessInputs
+from service.executors.process import ProcessExecutor
+from service.executors.process_inputs import ProcessInputs
+from service.executors.process_supervisor import SupervisorManager
 from service.executors.supervisor import Supervisor
 from service.ports import Call, Effect, ExecutorError
 
@@ -97,7 +99,7 @@ def test_refusals_touch_nothing_and_carry_the_words_of_supervisor(executor):
         executor.act(call("start", "shop", server="east"))
 
 
-@pytest.mark.parametrize("name", ["shop:", "shop:*", "*", "a:b:c", "shop\n", "", "shop;ls", "x" * 129])
+@pytest.mark.parametrize("name", ["shop:", "shop:*", "*", "a:b:c", "shop\n", "", "shop;ls", "x" * 129, "-x", "--all"])
 def test_names_that_mean_a_group_or_worse_are_refused(executor, name):
     with pytest.raises(ExecutorError, match="arguments do not fit: name") as caught:
         executor.act(call("stop", name))
@@ -121,6 +123,55 @@ def test_a_password_protected_tcp_port_works_and_a_wrong_password_is_said_withou
         supervised.secrets["SUPERVISOR_PASSWORD"] = "s3cret-words"
     assert "not-it" not in str(caught.value)
     assert caught.value.effect is Effect.ABSENT
+
+
+class TestSignal:
+    @pytest.fixture
+    def signalling(self, supervised):
+        return build({**supervised.config, "signals": {"count*": ["SIGUSR1", "TTIN"]}}, supervised.context)
+
+    @staticmethod
+    def signal(name: str, signal: str) -> Call:
+        return Call("k1", "signal", {"name": name, "signal": signal}, timedelta(seconds=10))
+
+    def test_an_allowed_signal_reaches_the_process(self, supervised, signalling):
+        pid = ensure_up(signalling, "counts")
+        log = supervised.socket.parent / "counted"
+        wait_for(log, "up\n")
+        assert "would send USR1 to process counts (RUNNING" in signalling.dry_run(self.signal("counts", "SIGUSR1"))
+        outputs = [signalling.act(self.signal("counts", each)) for each in ("USR1", "SIGTTIN")]
+        assert [(each["pid"], each["before_pid"], each["state"]) for each in outputs] == [(pid, pid, "RUNNING")] * 2
+        wait_for(log, "up\nSIGUSR1\nSIGTTIN\n")
+        assert signalling.observe(self.signal("counts", "USR1")) is Effect.UNKNOWN
+        assert signalling.target("signal", self.signal("counts", "USR1").arguments) == "process:counts"
+
+    @pytest.mark.parametrize(
+        ("name", "signal", "words"),
+        [
+            ("counts", "KILL", "KILL is not allowed for process counts; add it to executors.process.signals"),
+            ("shop", "USR1", "USR1 is not allowed for process shop"),
+            ("private", "USR1", "private is not allowed"),
+            ("counts", "9", "arguments do not fit: signal"),
+            ("counts", "NONE", "there is no signal NONE"),
+        ],
+    )
+    def test_others_are_refused(self, signalling, name, signal, words):
+        with pytest.raises(ExecutorError, match=words) as caught:
+            signalling.act(self.signal(name, signal))
+        assert caught.value.effect is Effect.ABSENT
+
+    def test_a_process_that_does_not_run_gets_none(self, signalling):
+        signalling.act(call("stop", "counts"))
+        with pytest.raises(ExecutorError, match="NOT_RUNNING") as caught:
+            signalling.act(self.signal("counts", "USR1"))
+        assert caught.value.effect is Effect.ABSENT
+
+
+def wait_for(path, text: str) -> None:
+    deadline = time.monotonic() + 10
+    while not path.exists() or path.read_text() != text:
+        assert time.monotonic() < deadline, path.read_text() if path.exists() else "nothing was written"
+        time.sleep(0.02)
 
 
 class TestObserve:
@@ -178,6 +229,7 @@ class TestSupervisorGone:
                 executor.act(call("restart", "shop", timeout=0.4))
             assert time.monotonic() - started < 2
             assert caught.value.effect is Effect.ABSENT  # only the look at the state was asked for
+            assert caught.value.retriable
             assert (
                 executor.observe(call("restart", "shop", timeout=0.2, before={"pid": 1, "start": 1})) is Effect.UNKNOWN
             )
@@ -188,9 +240,8 @@ class TestSupervisorGone:
         ensure_up(executor, "stubborn")
         time.sleep(0.3)
         server = Supervisor(f"unix://{supervised.socket}", lambda: None)
-        gone = ProcessExecutor(
-            {"default": server}, ("*",), sleep=lambda _: os.kill(supervised.process.pid, signal.SIGSTOP)
-        )
+        manager = SupervisorManager(server, sleep=lambda _: os.kill(supervised.process.pid, signal.SIGSTOP))
+        gone = ProcessExecutor({"default": manager}, ("*",))
         try:
             with pytest.raises(ExecutorError, match="did not answer") as caught:
                 gone.act(call("restart", "stubborn", timeout=0.6))
@@ -216,8 +267,14 @@ def test_start_of_a_process_that_is_still_stopping_waits_for_its_end(executor):
         ({"servers": {"default": {"url": "unix:///s"}}}, "allow: is missing"),
         ({"servers": {"default": {"url": "ftp://x"}}, "allow": ["*"]}, r"servers\.default\.url: "),
         ({"servers": {"default": {"url": "http://u:p@x"}}, "allow": ["*"]}, r"servers\.default\.url: "),
-        ({"servers": {"default": {"url": "unix:///s", "username": "env:U"}}, "allow": ["*"]}, "go together"),
+        ({"servers": {"default": {"url": "unix:///s", "username": "env:U"}}, "allow": ["*"]}, "default: .*go together"),
         ({"servers": {"default": {"url": "unix:///s"}}, "allow": ["*"], "alow": 1}, "alow: there is no such key"),
+        ({"servers": {"default": {"kind": "upstart"}}, "allow": ["*"]}, r"servers\.default: "),
+        (
+            {"servers": {"default": {"kind": "systemd", "command": "systemctl"}}, "allow": ["*"]},
+            r"servers\.default\.command: must be the absolute path",
+        ),
+        ({"servers": {"default": {"url": "unix:///s"}}, "allow": ["*"], "signals": {"*": ["NONE"]}}, "no signal NONE"),
         (
             {"servers": {"d": {"url": "unix:///s", "username": "plain", "password": "hunter2"}}, "allow": ["*"]},
             "given by reference",
@@ -232,5 +289,6 @@ def test_wrong_settings_name_their_key_and_show_no_secret(supervised, config, wo
 
 def test_verbs_declare_what_a_crash_needs(executor):
     declared = {name: (verb.idempotent, verb.observable) for name, verb in executor.verbs.items()}
-    assert declared == {"restart": (False, True), "start": (True, True), "stop": (True, True)}
+    expected = {"restart": (False, True), "start": (True, True), "stop": (True, True), "signal": (False, False)}
+    assert declared == expected
     assert executor.verbs["restart"].inputs is ProcessInputs

@@ -11,6 +11,7 @@ import pytest
 
 from models.domain.base import utc_now
 from models.domain.errors import BadInput
+from service.executors.outlived import wait_until_ended
 from service.executors.script import ScriptExecutor
 from service.ports import Call, Context, Effect, ExecutorError
 from service.security.secrets import resolve_secret
@@ -193,8 +194,10 @@ def test_a_program_in_a_folder_that_everybody_can_write_is_refused(tmp_path):
 
 
 def test_secrets_are_there_for_the_run_alone_and_shown_nowhere(tmp_path):
-    text = "token = os.environ['API_TOKEN']; print('with', token)\n"
+    text = (
+        "token = os.environ['API_TOKEN']; print('with', token)\n"
         "print(token, file=sys.stderr); sys.exit(len(sys.argv) - 1)"
+    )
     config = {**program(tmp_path, "leaky", text), "secrets": {"API_TOKEN": "env:TOKEN"}}
     executor = make(leaky=config, other=program(tmp_path, "other", "print('API_TOKEN' in os.environ)"))
     assert executor.act(call("leaky"))["stdout"] == "with ***\n"
@@ -246,7 +249,8 @@ def test_the_folders_of_a_run_whose_service_was_killed_go_when_it_is_asked_for(t
     tool = program(tmp_path, "tool", "pass")
     text = (
         "import os, sys; from datetime import timedelta; from models.domain.base import utc_now\n"
-        "from service.executors.script import ScriptExecutor; from service.ports import Call, Context\n"
+        "from service.executors.outlived import wait_until_ended
+from service.executors.script import ScriptExecutor; from service.ports import Call, Context\n"
         "build = ScriptExecutor.build({'programs': {'kill': {'path': sys.argv[1]}}}, Context(utc_now, str))\n"
         "build.act(Call('exec-9:act', 'run', {'program': 'kill'}, timedelta(seconds=20)))"
     )
@@ -257,6 +261,7 @@ def test_the_folders_of_a_run_whose_service_was_killed_go_when_it_is_asked_for(t
     assert killed.returncode == -9
     left = Path((tmp_path / "cwd").read_text())
     assert left.exists()
+    assert wait_until_ended("exec-9:act", 10)
     before = replace(call("tool"), key="exec-9:act")
     assert make(tool=tool).observe(before) is Effect.UNKNOWN
     assert not left.parent.exists()
