@@ -134,10 +134,13 @@ def test_a_name_that_cannot_be_shown_is_not_issued_and_nothing_is_installed(pebb
 
 def test_a_long_order_is_broken_off_when_a_person_asks_for_it(pebble, tmp_path):
     pair = Authority(tmp_path).write_pair(tmp_path, "localhost")
+    log = pebble.folder / "log"
+    issued = log.read_text().count("Issued certificate")
     with tls_server(*pair) as reach:
         executor = make(shop=settings(pebble, tmp_path, pair, reach))
         with pytest.raises(ExecutorError, match="asked to stop") as caught:
             executor.act(call(cancelled=lambda: True))
+        assert log.read_text().count("Issued certificate") == issued > 0
         assert caught.value.effect is Effect.ABSENT
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
