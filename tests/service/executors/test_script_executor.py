@@ -249,8 +249,7 @@ def test_the_folders_of_a_run_whose_service_was_killed_go_when_it_is_asked_for(t
     tool = program(tmp_path, "tool", "pass")
     text = (
         "import os, sys; from datetime import timedelta; from models.domain.base import utc_now\n"
-        "from service.executors.outlived import wait_until_ended
-from service.executors.script import ScriptExecutor; from service.ports import Call, Context\n"
+        "from service.executors.script import ScriptExecutor; from service.ports import Call, Context\n"
         "build = ScriptExecutor.build({'programs': {'kill': {'path': sys.argv[1]}}}, Context(utc_now, str))\n"
         "build.act(Call('exec-9:act', 'run', {'program': 'kill'}, timedelta(seconds=20)))"
     )
