@@ -11,59 +11,13 @@ from pydantic import Field, field_validator, model_validator
 
 from models.domain.base import Frozen
 from service.executors.arguments import refused
+from service.executors.typed_values import Scalar, TypedValue, VariableName, read_values
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """Of a database or a statement, in the settings. Holds no `/` and no `.`: `database/statement` can be taken apart."""
-Scalar = str | int | float | bool
-SqlType = Literal["string", "integer", "number", "boolean"]
-
-_PYTHON: dict[SqlType, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
 _READS = ("select", "with", "values", "table")
 _WRITES = ("insert", "update", "delete", "merge", "with", "select")
 """What EXPLAIN takes too, so that a dry run is possible. `SELECT f()` calls a function that does what these cannot."""
-_LONGEST_VALUE = 1000
-
-
-class SqlParameter(Frozen):
-    """A value of a statement. A text needs a `pattern` (matched as a whole) or an `enum`."""
-
-    type: SqlType = "string"
-    default: Scalar | None = None
-    pattern: str | None = None
-    enum: tuple[Scalar, ...] | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.type == "string" and self.pattern is None and self.enum is None:
-            raise ValueError("a string needs a pattern or an enum")
-        try:
-            re.compile(self.pattern or "")
-        except re.error as error:
-            raise ValueError(f"pattern is not a regular expression: {error}") from error
-        if self.default is not None and (problem := self.problem(self.default)):
-            raise ValueError(f"default {problem}")
-        return self
-
-    def problem(self, value: object) -> str | None:
-        """What is wrong with a value, without the value; None where nothing is."""
-        if not isinstance(value, _PYTHON[self.type]) or (isinstance(value, bool) and self.type != "boolean"):
-            return f"is not of type {self.type}"
-        if self.enum is not None and value not in self.enum:
-            return "is none of its enum"
-        if isinstance(value, str):
-            fits = len(value) <= _LONGEST_VALUE and "\0" not in value and re.fullmatch(self.pattern or "(?s:.*)", value)
-            return None if fits else "does not match its pattern"
-        # Written so that NaN, which compares with nothing, is refused.
-        low, high = self.minimum, self.maximum
-        inside = (low is None or value >= low) and (high is None or value <= high) and value == value  # type: ignore[operator]  # noqa: PLR0124
-        return None if inside else "is below its minimum or above its maximum"
 
 
 class Statement(Frozen):
@@ -75,9 +29,7 @@ class Statement(Frozen):
 
     sql: str = Field(min_length=1, max_length=20_000)
     kind: Literal["read", "write"]
-    parameters: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")], SqlParameter] = Field(
-        default_factory=dict
-    )
+    parameters: dict[VariableName, TypedValue] = Field(default_factory=dict)
     databases: tuple[Name, ...] = ()
     max_rows_affected: int | None = Field(default=None, ge=1)
     max_rows: int = Field(default=100, ge=1, le=1000)
@@ -105,17 +57,7 @@ class Statement(Frozen):
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Scalar]:
         """The value of each parameter, defaults filled in. Raises ExecutorError, without the values."""
-        if unknown := ", ".join(sorted(given.keys() - self.parameters.keys())):
-            raise refused(f"the statement has no parameter {unknown}")
-        values: dict[str, Scalar] = {}
-        for name, parameter in self.parameters.items():
-            value = given.get(name, parameter.default)
-            if value is None:
-                raise refused(f"parameter {name} is missing")
-            if problem := parameter.problem(value):
-                raise refused(f"parameter {name} {problem}")
-            values[name] = value
-        return values
+        return read_values(self.parameters, given, "parameter")
 
 
 class Sessions(Frozen):

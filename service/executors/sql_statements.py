@@ -11,7 +11,8 @@ from pydantic import Field
 from models.domain.base import Frozen
 from service.executors.arguments import refused
 from service.executors.sql_connection import Link, plain
-from service.executors.sql_settings import Name, Scalar, Statement
+from service.executors.sql_settings import Name, Statement
+from service.executors.typed_values import Scalar, VariableName
 from service.ports import Effect, ExecutorError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class RunInputs(Frozen):
 
     database: Name
     statement: Name
-    parameters: dict[str, Scalar] = Field(default_factory=dict, max_length=32)
+    parameters: dict[VariableName, Scalar] = Field(default_factory=dict, max_length=32)
 
 
 class RunOutputs(Frozen):

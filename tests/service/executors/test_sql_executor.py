@@ -207,7 +207,7 @@ class TestDryRun:
         (run("retry-jobs", queue="q1\nx"), "parameter queue does not match its pattern"),
         (run("retry-jobs", queue=1), "parameter queue is not of type string"),
         (run("retry-jobs", queue="q1", state="gone"), "parameter state is none of its enum"),
-        (run("retry-jobs", queue="q1", limit=5), "no parameter limit"),
+        (run("retry-jobs", queue="q1", limit=5), "there is no parameter limit"),
         (run("above", least=-1), "parameter least is below"),
         (run("above", least=float("nan")), "parameter least is below"),
         (run("above", least=True), "parameter least is not of type number"),
