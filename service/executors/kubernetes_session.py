@@ -15,8 +15,8 @@ from service.executors.kubernetes_transport import ApiRefusal, Request, account_
 from service.ports import Call, Effect, ExecutorError
 
 _CONNECT_SECONDS = 5.0
-_ANSWER_SECONDS = 35.0
-"""Longest wait for one answer: the API server itself gives up a write after 34 s (its `timeout` parameter)."""
+_ANSWER_SECONDS = 65.0
+"""Longest wait for one answer: the API server itself ends a request after 60 s (its flag `--request-timeout`)."""
 _TOKEN_SECONDS = 600
 """The shortest life of a token that the TokenRequest API grants."""
 _SLICE = 0.2

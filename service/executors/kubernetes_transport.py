@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from service.ports import Effect, ExecutorError
 
 _LAST_WORDS = 500
 """Characters of an answer in an error's words."""
+_LOADING_SECONDS = 30.0
+"""Longest wait for other acts that read a kubeconfig: one whose `exec` program hangs shall not hold up all."""
+_loading = threading.Lock()
+"""The client library writes a kubeconfig's certificates to files that it shares between threads without a lock."""
 _TRUST = ("ssl_ca_cert", "ca_cert_data", "verify_ssl", "tls_server_name", "assert_hostname", "retries")
 """What a client of another identity takes over from the one that it is made by: how the server is known."""
 
@@ -84,6 +89,8 @@ def base_configuration(cluster: Cluster) -> Any:
     configuration = Configuration()
     configuration.retries = False  # what may be sent again is decided here; nor is a redirect followed
     loaders: Any = config  # untyped
+    if not _loading.acquire(timeout=_LOADING_SECONDS):
+        raise BadInput("the cluster's configuration cannot be used: another act is still reading one")
     try:
         if cluster.in_cluster:
             loaders.load_incluster_config(configuration, try_refresh_token=False)
@@ -91,6 +98,8 @@ def base_configuration(cluster: Cluster) -> Any:
             loaders.load_kube_config(str(cluster.kubeconfig), cluster.context, configuration, persist_config=False)
     except (loaders.ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"the cluster's configuration cannot be used: {_plain(error)}") from error
+    finally:
+        _loading.release()
     return configuration
 
 

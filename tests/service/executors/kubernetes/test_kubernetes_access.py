@@ -8,6 +8,7 @@ import yaml
 from models.domain.base import utc_now
 from models.domain.errors import BadInput
 from service.executors.kubernetes import KubernetesExecutor
+from service.executors.kubernetes_transport import account_client
 from service.ports import Call, Context, Effect, ExecutorError
 
 CONTEXT = Context(clock=utc_now, secret=lambda reference: reference)
@@ -28,6 +29,18 @@ def test_each_act_has_a_token_of_its_own_and_the_base_identity_does_nothing_else
     assert set(by) == {"suture/actor#1", "suture/actor#2"}
     first = by.index("suture/actor#2")
     assert "suture/actor#1" not in by[first:]
+
+
+def test_an_account_gets_nothing_of_the_identity_that_asked_for_its_token(cluster):
+    from kubernetes.client import ApiClient, Configuration
+
+    base = Configuration(host=cluster.url_, ssl_ca_cert="/ca", cert_file="/certificate", key_file="/key")
+    base.api_key = {"BearerToken": "Bearer base-token"}
+    base.tls_server_name = "api.internal"
+    made = account_client(ApiClient(base), "suture/actor", 600, (5, 5)).configuration
+    assert (made.host, made.ssl_ca_cert, made.tls_server_name) == (cluster.url_, "/ca", "api.internal")
+    assert (made.cert_file, made.key_file, made.username, made.refresh_api_key_hook) == (None, None, None, None)
+    assert made.api_key == {"BearerToken": "Bearer token-1"}
 
 
 def test_without_an_account_the_base_identity_acts_and_a_dry_run_says_so(cluster, config, workload, call):
