@@ -82,7 +82,7 @@ def test_a_rollout_that_does_not_end_in_time_has_happened_all_the_same(cluster, 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ({"updatedReplicas": 1, "availableReplicas": 3, "replicas": 4}, "1 of 3 pods are updated"),
+        ({"updatedReplicas": 1, "availableReplicas": 3, "replicas": 4}, "1 of 3 pods"),
         ({"updatedReplicas": 3, "availableReplicas": 3, "replicas": 5}, "2 old pods are still there"),
         ({"updatedReplicas": 3, "availableReplicas": 2, "replicas": 3}, "2 of 3 pods are available"),
         ({"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}, "its own deadline is over"),
@@ -100,6 +100,34 @@ def test_what_a_deployment_waits_for_is_said(cluster, executor, workload, call, 
     with pytest.raises(ExecutorError, match=words) as caught:
         executor.act(call("rollout-restart"))
     assert caught.value.effect is Effect.HAPPENED
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "words"),
+    [
+        ("statefulset", {}, {"updateRevision": "b", "currentRevision": "a", "updatedReplicas": 1}, "1 of 3 pods"),
+        ("statefulset", {}, {"updateRevision": "b", "currentRevision": "b", "readyReplicas": 2}, "2 of 3 pods"),
+        ("statefulset", {"partition": 1}, {"updatedReplicas": 1, "readyReplicas": 3}, "1 of 2 pods are updated"),
+        ("statefulset", {"partition": 1}, {"updatedReplicas": 2, "readyReplicas": 3}, None),
+        ("daemonset", {}, {"desiredNumberScheduled": 4, "updatedNumberScheduled": 3}, "3 of 4 pods are updated"),
+        ("daemonset", {}, {"desiredNumberScheduled": 4, "updatedNumberScheduled": 4, "numberAvailable": 1}, "1 of 4"),
+        ("daemonset", {}, {"desiredNumberScheduled": 0}, None),
+    ],
+)  # fmt: skip
+def test_what_the_other_kinds_wait_for_is_said(cluster, executor, workload, call, kind, spec, status, words):
+    resource = workload(kind, updateStrategy={"type": "RollingUpdate", "rollingUpdate": spec})
+    cluster.hold_rollouts = True
+
+    def partly(request, when):
+        if request.method == "PUT" and when == "after":
+            cluster.edit(resource, "web", lambda thing: thing.update(status={"observedGeneration": 2, **status}))
+
+    cluster.faults.append(partly)
+    if words is None:
+        assert executor.act(call("rollout-restart", kind=kind))["changed"] is True
+        return
+    with pytest.raises(ExecutorError, match=words):
+        executor.act(call("rollout-restart", kind=kind))
 
 
 def test_a_person_can_stop_the_wait_but_not_the_rollout(cluster, executor, workload, call):
