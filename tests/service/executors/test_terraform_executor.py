@@ -29,6 +29,9 @@ from service.security.secrets import resolve_secret
 BINARY = shutil.which("terraform") or shutil.which("tofu")
 pytestmark = pytest.mark.skipif(BINARY is None, reason="neither terraform nor tofu is installed")
 
+KEY = f"exec-{os.getpid()}:act"
+"""Of this run alone: programs are found by it, and other tests may run on this machine."""
+
 MAIN = """
 variable "size" { default = 1 }
 variable "text" { default = "plain" }
@@ -80,7 +83,7 @@ def make(config: dict, clock=utc_now, values: dict | None = None, **changes) -> 
     return TerraformExecutor.build(config | {"modules": config["modules"] | {"pool": module}}, context)
 
 
-def call(verb: str, timeout: float = 30, key: str = "exec-1:act", **arguments) -> Call:
+def call(verb: str, timeout: float = 30, key: str = KEY, **arguments) -> Call:
     return Call(key=key, verb=verb, arguments={"module": "pool"} | arguments, timeout=timedelta(seconds=timeout))
 
 
@@ -135,7 +138,7 @@ def test_exactly_the_saved_plan_is_applied_and_only_once(config, module):
     outputs = executor.act(asked)
     assert outputs == {"plan": asked.arguments["plan"], "changed": 2, "serial": state(module)["serial"]}
     assert inputs_of(module) == ["hello in-the-clear"] * 2
-    assert executor.observe(asked) is Effect.HAPPENED
+    assert executor.observe(replace(asked, cancelled=lambda: True)) is Effect.HAPPENED, "a cancelled act is asked about"
     with pytest.raises(ExecutorError, match="Saved plan is stale") as caught:
         executor.act(asked)
     assert (caught.value.effect, caught.value.retriable) == (Effect.ABSENT, False)
@@ -278,7 +281,7 @@ def test_terraform_gets_no_variable_but_those_that_are_named(config, module, mon
     assert r"***" in str(caught.value)
     seen = dict(line.split("=", 1) for line in (module.parent / "seen").read_text().splitlines())
     assert (seen["NAMED"], seen["CLOUD_TOKEN"]) == ("yes", "s3cret-token")
-    assert seen["SUTURE_IDEMPOTENCY_KEY"] == "exec-1:act"
+    assert seen["SUTURE_IDEMPOTENCY_KEY"] == KEY
     assert not {"FOREIGN", "NOT_SET", "TF_CLI_CONFIG_FILE"} & set(seen)
 
 
@@ -324,9 +327,9 @@ from datetime import timedelta
 from models.domain.base import utc_now
 from service.executors.terraform import TerraformExecutor
 from service.ports import Call, Context
-config, arguments = json.loads(sys.argv[1])
+config, arguments, key = json.loads(sys.argv[1])
 executor = TerraformExecutor.build(config, Context(clock=utc_now, secret=str))
-executor.act(Call(key="exec-1:act", verb="apply", arguments=arguments, timeout=timedelta(seconds=30)))
+executor.act(Call(key=key, verb="apply", arguments=arguments, timeout=timedelta(seconds=30)))
 """
 
 
@@ -336,7 +339,7 @@ def crashed(config, module):
     (module / "main.tf").write_text(SLOW)
     executor = make(config)
     asked = apply(executor, plan(executor))
-    argument = json.dumps([config, dict(asked.arguments)])
+    argument = json.dumps([config, dict(asked.arguments), asked.key])
     service = subprocess.Popen([sys.executable, "-c", ACT, argument], cwd=Path(__file__).parents[3])
     wait_for((module.parent / "begun").exists)
     service.kill()
