@@ -7,12 +7,15 @@ import resource
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import IO
+
+from service.executors import limiter
 
 _CHUNK = 65_536
 _GRACE = 2.0
@@ -27,10 +30,6 @@ class NotStarted(OSError):
     """A program that could not be started: nothing of it ran."""
 
 
-class NotLimited(Exception):
-    """A program that was started, could not be limited, and was ended at once."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """What each process of a program may use; None: what this process itself may. See setrlimit(2).
@@ -41,6 +40,19 @@ class Limits:
     memory: int | None = None
     cpu: int | None = None
     files: int | None = None
+
+    def wrapped(self, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """The argument list that runs `argv` within these limits: through `limiter`, which becomes the program."""
+        # One more second of processor time before SIGKILL: SIGXCPU, which comes first, tells what happened.
+        wanted = (
+            (resource.RLIMIT_AS, self.memory, 0),
+            (resource.RLIMIT_CPU, self.cpu, 1),
+            (resource.RLIMIT_NOFILE, self.files, 0),
+        )
+        limits = ",".join(f"{kind}:{most}:{grace}" for kind, most, grace in wanted if most is not None)
+        if not limits:
+            return list(argv)
+        return [sys.executable, "-I", "-S", limiter.__file__, limits, environment.get("LC_CTYPE", ""), *argv]
 
 
 @dataclass
@@ -104,7 +116,7 @@ def run_bounded(
     """
     try:
         process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
-            list(argv),
+            limits.wrapped(argv, environment),
             env=dict(environment),
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -121,7 +133,6 @@ def run_bounded(
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ, tail)
         try:
-            _limit(process.pid, limits)
             end = _drain(process, selector, time.monotonic() + timeout, cancelled)
         except BaseException:
             _end_group(process, selector)
@@ -129,24 +140,6 @@ def run_bounded(
         if end is not _End.ITSELF:
             _end_group(process, selector)
     return Finished(process.returncode, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
-
-
-def _limit(pid: int, limits: Limits) -> None:
-    # From here, on the child: a function that runs in it before the program would not be safe beside other threads.
-    # The price is an instant before the limits hold, in which the program is still being loaded.
-    wanted = {resource.RLIMIT_AS: limits.memory, resource.RLIMIT_CPU: limits.cpu, resource.RLIMIT_NOFILE: limits.files}
-    for kind, most in wanted.items():
-        if most is None:
-            continue
-        try:
-            _, hard = resource.prlimit(pid, kind)
-            # One more second of processor time before SIGKILL: SIGXCPU, which comes first, tells what happened.
-            grace = 1 if kind == resource.RLIMIT_CPU else 0
-            unlimited = hard == resource.RLIM_INFINITY
-            soft, hard = (each if unlimited else min(each, hard) for each in (most, most + grace))
-            resource.prlimit(pid, kind, (soft, hard))
-        except OSError as error:  # for example a program that changed to another user
-            raise NotLimited(f"its resources cannot be limited: {error.strerror}") from error
 
 
 def _drain(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shlex
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ from pydantic import Field
 from models.domain.base import Frozen, format_duration
 from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
-from service.executors.bounded import Finished, Limits, NotLimited, NotStarted, run_bounded
+from service.executors.bounded import Finished, NotStarted, run_bounded
 from service.executors.outlived import KEY_VARIABLE, running, wait_until_ended
 from service.executors.scratch import scratch, sweep
 from service.executors.script_settings import Argument, Program, ProgramName, ScriptConfig, real_file
@@ -88,8 +87,6 @@ class ScriptExecutor:
                 raise BadInput(str(error), where=f"{where}.path") from error
             if program.working_dir is not None and not program.working_dir.is_dir():
                 raise BadInput(f"{program.working_dir} is not a folder", where=f"{where}.working_dir")
-            if program.limits != Limits() and not hasattr(resource, "prlimit"):
-                raise BadInput("resources can be limited on Linux only", where=where)
             for variable, reference in program.secrets.items():
                 require_secret(context.secret, reference, where=f"{where}.secrets.{variable}")
         return cls(settings, os.environ, context.secret)
@@ -186,8 +183,6 @@ class ScriptExecutor:
                     cancelled=cancelled,
                     limits=program.limits,
                 )
-        except NotLimited as error:
-            raise ExecutorError(f"{argv[0]} was ended as soon as it began: {error}") from error
         except NotStarted as error:
             raise refused(f"{argv[0]} cannot be started: {error.strerror}") from error
         return _Run.of(finished, secrets.values())
