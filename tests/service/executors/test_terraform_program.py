@@ -197,6 +197,14 @@ def test_an_answer_that_cannot_be_used_is_refused_and_no_plan_is_kept(make, tmp_
     assert list((tmp_path / "plans").iterdir()) == []
 
 
+def test_the_target_is_asked_about_an_act_that_was_cancelled(make):
+    executor = make("if verb == 'state': time.sleep(0.6)")
+    asked = call("apply", plan=executor.act(call("plan"))["plan"])
+    asked = replace(asked, before=executor.snapshot(asked))
+    executor.act(asked)
+    assert executor.observe(replace(asked, cancelled=lambda: True)) is Effect.HAPPENED
+
+
 def test_a_state_of_another_lineage_is_not_judged(make, tmp_path):
     executor = make()
     asked = call("apply", plan=executor.act(call("plan"))["plan"])
