@@ -20,6 +20,8 @@ from service.ports import ExecutorError
 
 _SETTLE = 0.5
 """Seconds for which the process must live on after a reload: one that does not bear it ends within this."""
+_REWRITTEN = 2.0
+"""Seconds for which a pid file may be empty or missing: HAProxy empties its own and writes it anew at each reload."""
 _POLL = 0.05
 _OUTPUT = 16_384
 """Bytes of a program's words that are kept."""
@@ -122,14 +124,22 @@ def _stays(pid_file: Path) -> None:
 
 
 def _pid(pid_file: Path) -> int:
-    try:
-        text = pid_file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise refused(f"{pid_file} cannot be read: {getattr(error, 'strerror', error)}") from error
+    until = time.monotonic() + _REWRITTEN
+    while not (text := _read(pid_file)) and time.monotonic() < until:
+        time.sleep(_POLL)
     # 0 and below mean whole groups to kill(2), 1 is init: never what a server's pid file says.
     if not text.isdecimal() or int(text) < 2:
         raise refused(f"{pid_file} holds no process id")
     return int(text)
+
+
+def _read(pid_file: Path) -> str:
+    try:
+        return pid_file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise refused(f"{pid_file} cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def _lives(pid: int) -> bool:

@@ -233,7 +233,10 @@ def test_what_is_not_configured_is_refused(authority, pair):
         ({"serves": "127.0.0.1"}, "serves"),
         ({"ca": "/no/such.pem"}, "ca"),
         ({"authority": {"kind": "other"}}, "authority"),
-        ({"authority": {"kind": "acme", "directory": "http://x/dir", "account_key": "env:X", "challenge": {}}}, "acme"),
+        (
+            {"authority": {"kind": "acme", "directory": "http://x/dir", "account_key": "env:X", "challenge": {}}},
+            "directory",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_with_their_key(authority, pair, change, words):

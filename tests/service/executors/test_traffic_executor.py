@@ -124,6 +124,18 @@ def test_a_router_that_is_not_there_is_found_before_anything_is_written(tmp_path
     assert file.read_bytes() == before
 
 
+def test_a_pid_file_that_is_being_written_anew_is_waited_for(tmp_path):
+    file = first(tmp_path)
+    with json_router(file) as reach:
+        pid_file = Path(reach["reload"]["pid_file"])
+        pid = pid_file.read_text()
+        pid_file.write_text("")
+        writer = threading.Timer(0.3, pid_file.write_text, (pid,))
+        writer.start()
+        assert make(shop=settings(file, **reach)).act(call("standby"))["after"] == "standby"
+        writer.join()
+
+
 def test_a_crash_before_the_reload_is_finished_by_running_it_again(tmp_path):
     file = first(tmp_path)
     with json_router(file) as reach:
