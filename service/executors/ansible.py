@@ -80,13 +80,13 @@ class AnsibleExecutor:
         inputs, playbook = self._inputs(call)
         ran = self._run(call, playbook.file, check=True, purpose="dry-run")
         if (problem := _problem(ran)) is not None:
-            raise refused(f"check mode of {inputs.playbook}: {problem}")
+            raise refused(self._without_secrets(playbook, f"check mode of {inputs.playbook}: {problem}"))
         events = ran.events
         words = f"would run {inputs.playbook} on {', '.join(ran.events.hosts or {})}; "
         words += f"{len(events.changed)} tasks would change something"
         words += "".join(f"\n{task}" for task in events.changed)
         blind = f"\nnot known in check mode: {'; '.join(events.blind)}" if events.blind else ""
-        return f"{words}{blind}{self._without_secrets(playbook, events.diff)}"
+        return self._without_secrets(playbook, f"{words}{blind}{events.diff}")
 
     def snapshot(self, call: Call) -> dict[str, Any]:
         """Nothing: what a playbook changes is not known here."""
@@ -101,7 +101,8 @@ class AnsibleExecutor:
         inputs, playbook = self._inputs(call)
         ran = self._run(call, playbook.file, check=False)
         if (problem := _problem(ran)) is None:
-            return RunOutputs(hosts=ran.events.hosts or {}, changed=tuple(ran.events.changed)).model_dump()
+            changed = tuple(self._without_secrets(playbook, task) for task in ran.events.changed)
+            return RunOutputs(hosts=ran.events.hosts or {}, changed=changed).model_dump()
         words = self._without_secrets(playbook, problem)
         if ran.finished.cancelled:
             words = "cancelled by a person"

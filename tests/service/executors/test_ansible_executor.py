@@ -19,16 +19,20 @@ from service.ports import Call, Context, Effect, ExecutorError
 
 pytest.importorskip("ansible_runner")
 
-NOTE = {"dest": "{{ folder }}/note", "content": "{{ text }}", "mode": "0600"}
+NOTE = {"path": "{{ folder }}/note", "line": "{{ text }}", "create": True, "mode": "0600"}
 FAIL = {"name": "Give up", "ansible.builtin.fail": {"msg": "it is beyond repair, {{ token | default('') }}"}}
 SLEEP = {"name": "Sleep", "ansible.builtin.command": {"argv": ["sleep", "600"]}}
 PLAYBOOKS: dict[str, list[dict]] = {
-    "note": [{"name": "Write the note", "ansible.builtin.copy": NOTE}],
+    "note": [{"name": "Write the note", "ansible.builtin.lineinfile": NOTE}],
     "was-noted": [{"name": "Look", "ansible.builtin.command": {"argv": ["test", "-e", "{{ folder }}/note"]}}],
     "fails-clean": [FAIL],
-    "fails-dirty": [{"name": "Write the note", "ansible.builtin.copy": NOTE}, FAIL],
+    "fails-dirty": [{"name": "Write the note", "ansible.builtin.lineinfile": NOTE}, FAIL],
     "fails-halfway": [{"name": "Half", "ansible.builtin.shell": {"cmd": "touch {{ folder }}/half; exit 3"}}],
     "sleeps": [SLEEP],
+    "notes-late": [
+        {"name": "Wait", "ansible.builtin.command": {"argv": ["sleep", "3"]}},
+        {"name": "Write the note", "ansible.builtin.lineinfile": NOTE},
+    ],
     "command": [{"name": "Touch", "ansible.builtin.command": {"argv": ["touch", "{{ folder }}/touched"]}}],
     "environment": [
         {
@@ -56,7 +60,11 @@ class World:
         elsewhere = {"hosts": "nobody", "gather_facts": False, "tasks": [FAIL]}
         (self.project / "elsewhere.yml").write_text(yaml.safe_dump([elsewhere]))
         (self.project / "broken.yml").write_text("- hosts: all\n  tasks: [{no_such_module_at_all: {}}]\n")
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        local = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_remote_tmp": str(folder / "remote"),  # a run that is killed leaves what it copied there
+        }
         far = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
         hosts = {"web-1": local, "web-2": local, "far": far}
         self.inventory = folder / "hosts.yml"
@@ -73,6 +81,7 @@ class World:
         books["note"] |= {"check_observes": True}
         books["command"] |= {"check_observes": True}
         books["fails-dirty"] |= {"observe": "was-noted.yml"}
+        books["notes-late"] |= {"observe": "was-noted.yml"}
         books["fails-clean"] |= {"idempotent": True}
         return {
             "project": str(self.project),
@@ -129,16 +138,18 @@ def test_dry_run_then_act_then_observe(world):
         "changed": ("web-1: Write the note",),
     }
     # A value of an incident is data: it was not read as a template.
-    assert (world.folder / "note").read_text() == "{{ lookup('env', 'HOME') }} ü"
+    assert (world.folder / "note").read_text() == "{{ lookup('env', 'HOME') }} ü\n"
     assert executor.observe(one) is Effect.HAPPENED
     assert not list(world.folder.glob("suture-ansible-*"))
 
 
 def test_a_failure_that_changed_nothing_did_not_happen(world):
-    error = fails(world.executor(secrets={"token": "env:TOKEN"}), call("fails-clean"), r"Give up: it is beyond repair")
+    executor = world.executor(secrets={"token": "env:TOKEN"})
+    error = fails(executor, call("fails-clean"), r"Give up: it is beyond repair, \*\*\*")
     assert (error.effect, error.retriable) == (Effect.ABSENT, False)
     assert "s3cret" not in str(error)
-    assert "***" in str(error)
+    with pytest.raises(ExecutorError, match=r"check mode of fails-clean: web-1: Give up.*\*\*\*"):
+        executor.dry_run(call("fails-clean"))
 
 
 def test_a_failure_after_a_change_is_not_known_and_the_second_playbook_knows(world):
@@ -190,6 +201,18 @@ def test_a_run_that_is_ended_leaves_no_process(world, by):
     assert error.effect is Effect.UNKNOWN
     assert left_running() == []
     assert not list(world.folder.glob("suture-ansible-*"))
+
+
+def test_a_run_that_outlived_the_service_is_waited_for_before_anyone_asks(world):
+    # As after a crash: the run goes on, and whoever comes next knows only the call.
+    one = call("notes-late")
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(world.executor().act, one)
+        while not any(line.startswith("sleep\0") for line in left_running()):
+            assert not attempt.done(), attempt.exception()
+        assert world.executor().observe(replace(one, timeout=timedelta(seconds=0.5))) is Effect.UNKNOWN
+        assert world.executor().observe(one) is Effect.HAPPENED
+        assert attempt.result()["changed"] == ("web-1: Wait", "web-1: Write the note")
 
 
 def test_a_run_that_writes_too_much_down_is_ended(world):
