@@ -52,31 +52,37 @@ def call(verb: str, before: dict | None = None, key: str = "exec-1:act", **argum
 
 
 @pytest.fixture
-def aws(monkeypatch):
-    """A function with two versions; the alias `live` points at the first."""
+def account(monkeypatch):
+    """An account with nothing in it."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws(config={"lambda": {"use_docker": False}}):
-        iam = boto3.client("iam", region_name=REGION)
-        role = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        code = io.BytesIO()
-        with zipfile.ZipFile(code, "w") as file:
-            file.writestr("app.py", "def handler(event, context): return event")
-        client = boto3.client("lambda", region_name=REGION)
-        client.create_function(
-            FunctionName="drain-queue", Runtime="python3.11", Role=role, Handler="app.handler",
-            Code={"ZipFile": code.getvalue()}, Publish=True,
-        )  # fmt: skip
-        code.seek(0)
-        with zipfile.ZipFile(code, "w") as file:
-            file.writestr("app.py", "def handler(event, context): return 2")
-        client.update_function_code(FunctionName="drain-queue", ZipFile=code.getvalue(), Publish=True)
-        client.create_alias(
-            FunctionName="drain-queue", Name="live", FunctionVersion="1",
-            RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}},
-        )  # fmt: skip
         sts_backends[ACCOUNT]["aws"].assumed_roles.clear()
-        yield client
+        yield
+
+
+@pytest.fixture
+def aws(account):
+    """A function with two versions; the alias `live` points at the first."""
+    iam = boto3.client("iam", region_name=REGION)
+    role = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("app.py", "def handler(event, context): return event")
+    client = boto3.client("lambda", region_name=REGION)
+    client.create_function(
+        FunctionName="drain-queue", Runtime="python3.11", Role=role, Handler="app.handler",
+        Code={"ZipFile": code.getvalue()}, Publish=True,
+    )  # fmt: skip
+    code.seek(0)
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("app.py", "def handler(event, context): return 2")
+    client.update_function_code(FunctionName="drain-queue", ZipFile=code.getvalue(), Publish=True)
+    client.create_alias(
+        FunctionName="drain-queue", Name="live", FunctionVersion="1",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}},
+    )  # fmt: skip
+    return client
 
 
 def sessions() -> list[tuple[str, str]]:
@@ -202,7 +208,7 @@ def test_what_lambda_does_not_know_is_a_failure_without_effect(aws):
         ("set-concurrency", {}, "arguments do not fit: reserved"),
     ],
 )
-def test_what_is_not_allowed_is_refused_before_any_credentials_are_asked_for(aws, verb, arguments, words):
+def test_what_is_not_allowed_is_refused_before_any_credentials_are_asked_for(account, verb, arguments, words):
     executor = make()
     for method in (executor.dry_run, executor.snapshot, executor.act):
         if "longer" in words and method == executor.snapshot:
@@ -221,7 +227,7 @@ def test_what_is_not_allowed_is_refused_before_any_credentials_are_asked_for(aws
         ({"invoke": []}, "invoke", {}, "may not be invoked"),
     ],
 )
-def test_what_the_settings_leave_out_is_not_allowed(aws, changes, verb, arguments, words):
+def test_what_the_settings_leave_out_is_not_allowed(account, changes, verb, arguments, words):
     with pytest.raises(ExecutorError, match=words):
         make(settings(**changes)).act(call(verb, **arguments))
 
