@@ -19,6 +19,8 @@ FRONT_DOOR = "front-door"
 """The port on which `proxy` takes customers; the port by its own name serves its metrics."""
 SERVER_NAME = "localhost"
 """What the shop's certificate is for, and what customers check."""
+WORKERS = 1
+"""Of the shop, where nobody asked for another number. One does well with the `base` load, and not with the `peak`."""
 VALID_DAYS = 90
 """Of a new certificate of the shop, as public authorities give it."""
 POOL_HEADER = "X-Pool"

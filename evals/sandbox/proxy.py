@@ -163,7 +163,7 @@ async def main() -> None:
         loop.add_signal_handler(signal.SIGTERM, ended.set)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", proxy.forward)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         await web.TCPSite(runner, HOST, int(os.environ["PROXY_PORT"]), ssl_context=proxy.tls()).start()
         # Last, so that nobody signals a process that would die of it.

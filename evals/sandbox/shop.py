@@ -1,7 +1,6 @@
-"""Supervisor's programs `shop` and `shop-standby`: a small web shop with worker processes and a pool of connections.
+"""The shop as one worker serves it: a small web application with a pool of database connections.
 
 It knows nothing of Suture. It answers 503 within about a second when the database does not, and recovers by itself.
-SIGTTIN adds a worker, SIGTTOU takes one away (uvicorn's own).
 """
 
 from __future__ import annotations
@@ -17,19 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
-from uvicorn.supervisors import Multiprocess
 
-from evals.sandbox.layout import HOST
 from evals.sandbox.releases import Release
-from evals.sandbox.shop_metrics import Metrics, expose, forget_earlier_runs
+from evals.sandbox.shop_metrics import Metrics, expose
 from evals.sandbox.utilisation import Utilisation
 
-WORKERS = 1
-"""Where nobody asked for another number. One does well with the `base` load, and not with the `peak`."""
 POOL_SIZE = 4
 """Connections of one worker, at most."""
 BORROW_TIMEOUT = 1.0
@@ -37,8 +31,8 @@ BORROW_TIMEOUT = 1.0
 CONNECTION_LIFETIME = 6.0
 """Seconds until a connection is replaced. Short, so that the shop soon notices a server that takes no new ones."""
 PRODUCTS = 200
-_LIST = "SELECT id, name, price_cents FROM store.products ORDER BY id LIMIT 20"
-_STOCK = "SELECT 100 - count(*), pg_sleep(0.002) FROM store.orders WHERE product = %s"
+_LIST = "SELECT id, name, price_cents FROM store.products ORDER BY id LIMIT 10"
+_STOCK = "SELECT 100 - count(*), pg_sleep(0.005) FROM store.orders WHERE product = %s"
 """With the time that a round trip takes where the database is on another machine."""
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
 
@@ -113,27 +107,3 @@ def _sign(order: int, cpu_seconds: float) -> None:
     end = time.thread_time() + cpu_seconds
     while time.thread_time() < end:
         word = hashlib.sha256(word * 16).digest()
-
-
-def main() -> None:
-    """Serve with as many workers as the file SHOP_WORKERS says. Ends at once where the release cannot be read."""
-    Release.read(Path(os.environ["SHOP_RELEASE"]))
-    workers = Path(os.environ["SHOP_WORKERS"])
-    forget_earlier_runs()
-    config = uvicorn.Config(
-        "evals.sandbox.shop:create_app",
-        factory=True,
-        host=HOST,
-        port=int(os.environ["SHOP_PORT"]),
-        workers=int(workers.read_text()) if workers.exists() else WORKERS,
-        loop="evals.sandbox.utilisation:MeasuredLoop",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    # Not uvicorn.run: with one worker that would start no master, to which workers can be added.
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
-
-
-if __name__ == "__main__":
-    main()

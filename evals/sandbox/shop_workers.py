@@ -19,25 +19,29 @@ from models.domain.errors import BadInput, Unavailable
 MOST = 4
 """More would take all of the database's connections."""
 CHANGE_SECONDS = 15.0
-"""For a worker to start or to end: each takes a second or two."""
+"""For one worker to start or to end, which takes a second or two."""
 
 
 def set_workers(sandbox: Sandbox, wanted: int) -> None:
-    """Add or take away workers, one signal each. The same number again changes nothing.
+    """Add or take away workers, one after the other. The same number again changes nothing.
 
     Raises Unavailable where the shop does not run, or does not get there in time.
     """
     replace_text(sandbox.layout.workers_file, str(wanted))
-    change = wanted - workers(sandbox)
-    master = sandbox.supervisor.process("shop").pid
-    if master == 0:
-        raise Unavailable("the shop does not run")
-    for _ in range(abs(change)):
-        os.kill(master, signal.SIGTTIN if change > 0 else signal.SIGTTOU)
+    while (now := workers(sandbox)) != wanted:
+        master = sandbox.supervisor.process("shop").pid
+        if master == 0:
+            raise Unavailable("the shop does not run")
+        # One at a time: of two signals of a kind that wait to be handled, the kernel delivers one (signal(7)).
+        os.kill(master, signal.SIGTTIN if now < wanted else signal.SIGTTOU)
+        _await_change(sandbox, now)
+
+
+def _await_change(sandbox: Sandbox, before: int) -> None:
     deadline = time.monotonic() + CHANGE_SECONDS
-    while workers(sandbox) != wanted:
+    while workers(sandbox) == before:
         if time.monotonic() > deadline:
-            raise Unavailable(f"the shop has {workers(sandbox)} workers instead of {wanted}")
+            raise Unavailable(f"the shop still has {before} workers after {CHANGE_SECONDS:.0f} s")
         time.sleep(0.1)
 
 

@@ -55,7 +55,7 @@ def write_configuration(layout: Layout, seed: int) -> str:
 
 
 def _program(layout: Layout, name: str, priority: int, environment: Mapping[str, str]) -> list[str]:
-    module = "shop" if name in METRICS_FOLDERS else name.replace("-", "_")
+    module = "shop_master" if name in METRICS_FOLDERS else name.replace("-", "_")
     arguments = [str(layout.folder)] if name == "postgres" else []
     command = shlex.join([sys.executable, "-m", f"evals.sandbox.{module}", *arguments])
     variables = ",".join(f'{key}="{value}"' for key, value in environment.items())

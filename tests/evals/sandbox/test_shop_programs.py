@@ -78,8 +78,8 @@ def test_more_workers_bring_an_overloaded_shop_down_to_work(sandbox: Sandbox, ev
     set_load(sandbox.layout, "peak")
     try:
         assert eventually(lambda: sandbox.metrics("shop")["shop_worker_utilisation"] > 0.8, 30)
-        assert act(ScriptExecutor, "run", {"program": "shop-workers", "args": ["2"]}) is Effect.HAPPENED
-        assert sandbox.metrics("shop")["shop_workers"] == 2
+        assert act(ScriptExecutor, "run", {"program": "shop-workers", "args": ["3"]}) is Effect.HAPPENED
+        assert sandbox.metrics("shop")["shop_workers"] == 3
         assert eventually(lambda: sandbox.metrics("shop")["shop_worker_utilisation"] < 0.7, 30)
     finally:
         set_load(sandbox.layout, "base")
