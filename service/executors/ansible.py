@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ class AnsibleExecutor:
 
         A run that outlived a crash of the service is waited for, up to the call's timeout.
         """
+        call = replace(call, cancelled=lambda: False)  # what was done before a person cancelled is asked all the same
         try:
             _, playbook = self._inputs(call)
             if playbook.observe is None and not playbook.check_observes and not playbook.idempotent:
