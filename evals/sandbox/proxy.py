@@ -30,8 +30,6 @@ from evals.sandbox.layout import HOST, POOL_HEADER
 
 TIMEOUT = aiohttp.ClientTimeout(total=5.0, connect=1.0)
 """For a server of the pool to answer: longer than the shop's customers wait, so that it is they who give up."""
-KEEPALIVE = 2.0
-"""Seconds that an idle connection to a server is kept: less than the servers do, or a request would meet its end."""
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding",
      "upgrade", "host", "content-length"}
@@ -155,7 +153,8 @@ async def main() -> None:
     start_http_server(int(os.environ["PROXY_METRICS_PORT"]), addr=HOST, registry=registry)
     files = Path(os.environ["PROXY_POOL"]), Path(os.environ["PROXY_CERTIFICATE"]), Path(os.environ["PROXY_KEY"])
     ended = asyncio.Event()
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE)
+    # A connection for each request: it is taken by a worker that is idle, where an old one stays with its worker.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, auto_decompress=False) as session:
         proxy = Proxy(files, Metrics(registry, os.environ["PROXY_POOLS"].split(",")), session)
         loop = asyncio.get_running_loop()

@@ -96,6 +96,7 @@ def test_a_fault_shows_in_telemetry_until_it_is_cured(sandbox: Sandbox, name: st
         after = scrape(sandbox)
         assert eventually(lambda: answers(scrape(sandbox), "200") > answers(after, "200") + 10)
         assert scrape(sandbox)["pg_up"] == 1
+        assert sandbox.metrics("shop-standby")['shop_release_info{version="v1"}'] == 1
     finally:
         fault.heal()
     assert eventually(sandbox.serving)
