@@ -50,10 +50,11 @@ def suture(shared_database, tmp_path_factory, suture_of):
     path = folder / "program"
     path.write_text(PROGRAM)
     path.chmod(0o755)
+    program = {"path": str(path), "working_dir": str(folder)}
     programs = {
-        "askable": {"path": str(path), "observe": ["happened"]},
-        "mute": {"path": str(path)},
-        "idempotent": {"path": str(path), "idempotent": True},
+        "askable": {**program, "observe": ["happened"]},
+        "mute": program,
+        "idempotent": {**program, "idempotent": True},
     }
     ledger = {"file": str(folder / "ledger")}
     suture = suture_of(folder, shared_database, executors={"script": {"programs": programs}, "ledger": ledger})

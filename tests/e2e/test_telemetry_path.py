@@ -65,7 +65,7 @@ def suture(endpoints, tmp_path, suture_of):
     address = f"http://127.0.0.1:{endpoints.server_port}"
     suture = suture_of(
         tmp_path,
-        executors={"script": {"programs": {"repair": {"path": str(program)}}}},
+        executors={"script": {"programs": {"repair": {"path": str(program), "working_dir": str(tmp_path)}}}},
         scrape=[{"url": f"{address}/{service}", "labels": {"service": service}} for service in ("shop", "vault")],
         scrape_interval="400ms",
         detector={"name": "lockstep", "config": {"warmup": WARMUP}},
