@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -20,24 +20,15 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from models.domain.base import Duration, Frozen, Labels
+from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
+from service.guard_settings import ApprovalSettings, AutonomySettings, LimitSettings, Span
 from service.settings_errors import not_json, not_valid
 from service.yaml_input import YamlFile, read_yaml
 
 CONFIG_VARIABLE = "SUTURE_CONFIG"
 LIBRARY = Path(__file__).resolve().parent.parent / "runbooks" / "library"
-
-
-def _with_unit(value: object) -> object:
-    if isinstance(value, int | float):
-        raise ValueError(f"{value} has no unit; write {value}s, or for example 5m")
-    return value
-
-
-Span = Annotated[Duration, BeforeValidator(_with_unit), Field(gt=timedelta(0))]
-"""A duration above zero; a bare number is refused, because its unit would be a guess."""
 
 
 def _http(text: str) -> str:
@@ -126,6 +117,16 @@ class Settings(BaseSettings):
     """Secret reference (`env:NAME`, `file:PATH`) of the key that signs approvals; unset: made once in `state_dir`.
     Replicas on several machines must share one."""
     approval_expires: Span = timedelta(hours=1)
+    approvals: ApprovalSettings = ApprovalSettings()
+    """When people are reminded, and when an admin is asked too."""
+    autonomy: AutonomySettings = AutonomySettings()
+    """How an action earns its mode in an environment."""
+    limits: LimitSettings = LimitSettings()
+    """Rates, blast radius, freezes, circuit breaker: over all replicas."""
+    error_budget_left: str | None = None
+    """PromQL for the share of the error budget that is left, in [0, 1]; policies can ask for it."""
+    replica_lease: Span = timedelta(seconds=30)
+    """A worker that gave no sign for so long is taken for dead: another one continues what it was doing."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Candidates tried for one incident before a person is asked."""
 

@@ -125,6 +125,7 @@ def make_settings(tmp_path: Path) -> Callable[..., Any]:
             "runbooks": (tmp_path / "runbooks",),
             "policies": policies,
             "mode": "auto",
+            "autonomy": {"start": "auto"},
             "embedder": {"name": "hashing"},
             "executors": {"ledger": {"file": str(tmp_path / "ledger")}},
         }

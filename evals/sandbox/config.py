@@ -72,6 +72,8 @@ def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
         "resolve_after": "60s",
         "policies": str(POLICIES),
         "modes": {ENVIRONMENT: "auto"},
+        # Nothing here is anybody's: an action need not earn it first.
+        "autonomy": {"starts": {ENVIRONMENT: "auto"}},
         "executors": _executors(layout),
     }
 

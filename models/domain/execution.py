@@ -39,10 +39,14 @@ class Decision(Frozen):
     candidate_hash: str
     verdict: Verdict
     mode: Mode
+    level: Mode | None = None
+    """The autonomy that the action has earned in the environment; `mode` is the ceiling."""
     policies: tuple[str, ...] = ()
     """Ids of the policies that determined it."""
     reason: str
-    """In words: why, and what is missing where something is."""
+    """In words: why."""
+    missing: tuple[str, ...] = ()
+    """What would have to be so for Suture to act by itself, in words."""
     approver_role: str | None = None
     approvals_needed: int = 0
     decided_at: Time
@@ -133,6 +137,14 @@ class StepRecord(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class CancelRequest(Frozen):
+    """A person's wish that an execution ends now."""
+
+    by: str
+    at: Time
+    reason: str = ""
+
+
 class Execution(Frozen):
     """One run of one candidate; exactly one per decision. Its id is the idempotency key that executors receive."""
 
@@ -145,6 +157,10 @@ class Execution(Frozen):
     steps: tuple[StepRecord, ...] = ()
     outputs: dict[str, Any] = Field(default_factory=dict)
     verification: Verification | None = None
+    requested_by: str | None = None
+    """The person who asked for exactly this candidate; None where Suture chose it."""
+    cancel: CancelRequest | None = None
+    """A person wants it to end; the workflow ends it at the next safe place."""
     created_at: Time
     started_at: Time | None = None
     ended_at: Time | None = None
@@ -163,3 +179,30 @@ class Outcome(Frozen):
     verified: bool
     """True only where verification measured health after the action."""
     at: Time
+
+
+class Shadow(Frozen):
+    """What a person did where Suture had a first choice of its own and did not act by itself."""
+
+    incident: str
+    episode: int
+    runbook: str
+    action: str
+    environment: str
+    agreed: bool
+    """The person did, or approved, what Suture would have done first."""
+    by: str
+    at: Time
+
+
+class Autonomy(Frozen):
+    """How far Suture may go with one action in one environment, and since when for what reason."""
+
+    runbook: str
+    action: str
+    environment: str
+    level: Mode
+    since: Time
+    """What counts for the next promotion is what happened after this."""
+    reason: str
+    by: str = "suture"

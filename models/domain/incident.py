@@ -66,6 +66,14 @@ class Culprit(Frozen):
     reason: str = ""
 
 
+class Request(Frozen):
+    """A person asked Suture for one action of the catalogue."""
+
+    runbook: str
+    action: str
+    by: str
+
+
 class TimelineEntry(Frozen):
     """One thing that happened to an incident, in words, with its data."""
 
@@ -101,6 +109,8 @@ class Incident(Frozen):
     abstained_with: tuple[str, ...] | None = None
     """Runbooks whose triggers had matched when there was nothing to recommend; None where that is not so. A trigger of
     another one, matched by a later signal, is a reason to look again."""
+    requested: Request | None = None
+    """The action that a person asked for in this episode: it alone is tried, behind the guard as any other."""
     version: int = 0
     """Counts changes of the stored document: a writer that read an older one is refused."""
 

@@ -14,6 +14,8 @@ class Service(Frozen):
 
     depends_on: tuple[str, ...] = ()
     environment: str | None = None
+    instances: tuple[str, ...] = ()
+    """The targets that together are this service (`process:shop-1`, …): what its blast radius is a share of."""
     labels: Labels = Field(default_factory=dict)
 
 
@@ -31,6 +33,15 @@ class Topology(Frozen):
         """The services that `service` calls directly."""
         known = self.services.get(service)
         return known.depends_on if known else ()
+
+    def all_dependencies(self, service: str) -> frozenset[str]:
+        """The services that `service` calls, directly or through others."""
+        found: set[str] = set()
+        frontier = {service}
+        while frontier:
+            frontier = {callee for name in frontier for callee in self.dependencies(name)} - found - {service}
+            found |= frontier
+        return frozenset(found)
 
     def dependents(self, service: str) -> tuple[str, ...]:
         """The services that call `service`, directly or through others, in breadth-first order."""

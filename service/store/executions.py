@@ -47,6 +47,8 @@ class Executions:
                 insert(executions).values(
                     id=execution.id, incident=incident_number(execution.incident), workflow=workflow,
                     candidate_hash=execution.candidate.hash, target=execution.candidate.target, state=execution.state,
+                    service=execution.candidate.service or "", environment=execution.candidate.environment,
+                    action=f"{execution.candidate.runbook}/{execution.candidate.action}",
                     document=execution.model_dump(mode="json", by_alias=True),
                 )
             )  # fmt: skip
@@ -119,7 +121,11 @@ class Executions:
         connection.execute(
             update(executions)
             .where(executions.c.id == identifier)
-            .values(state=to, document=moved.model_dump(mode="json", by_alias=True))
+            .values(
+                state=to,
+                started_at=moved.started_at.isoformat() if moved.started_at else None,
+                document=moved.model_dump(mode="json", by_alias=True),
+            )
         )
         details = {"from": execution.state, "to": to, "step": step.name, "detail": step.detail}
         self._audit.append(connection, f"execution.{to}", identifier, details, actor)

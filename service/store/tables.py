@@ -105,7 +105,13 @@ executions = Table(
     Column("candidate_hash", String(64), nullable=False),
     Column("target", _Words(300), nullable=False),
     Column("state", String(32), nullable=False),
+    # What limits count by, over all replicas.
+    Column("service", _Words(200), nullable=False),
+    Column("environment", _Words(200), nullable=False),
+    Column("action", _Words(201), nullable=False),
+    Column("started_at", String(40)),
     Column("document", JSON, nullable=False),
+    Index("executions_started_at", "started_at"),
     # At most one active execution a target, over all replicas: the database itself refuses a second one.
     Index(
         "executions_one_active_per_target",
@@ -140,6 +146,52 @@ outcomes = Table(
     Column("at", String(40), nullable=False),
     Column("document", JSON, nullable=False),
     Index("outcomes_action", "runbook", "action", "environment"),
+)
+
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("incident", _Number, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("runbook", _Words(100), nullable=False),
+    Column("action", _Words(100), nullable=False),
+    Column("environment", _Words(200), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("document", JSON, nullable=False),
+    # One choice an episode: the first that a person made.
+    UniqueConstraint("incident", "episode", name="shadows_one_per_episode"),
+    Index("shadows_action", "runbook", "action", "environment"),
+)
+
+autonomy = Table(
+    "autonomy",
+    metadata,
+    Column("runbook", _Words(100), primary_key=True),
+    Column("action", _Words(100), primary_key=True),
+    Column("environment", _Words(200), primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("service", _Words(200), nullable=False),
+    Column("environment", _Words(200), nullable=False),
+    Column("starts_at", String(40), nullable=False),
+    Column("ends_at", String(40), nullable=False),
+    Column("document", JSON, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("identity", String(64), primary_key=True),
+    Column("host", _Words(200), nullable=False),
+    # Unix seconds by the database's own clock: replicas' clocks may differ.
+    Column("beat_at", Float, nullable=False),
+    Column("taken_by", String(64)),
 )
 
 audit = Table(
