@@ -26,6 +26,7 @@ from service.remediation.endings import Endings
 from service.remediation.executing import Executing
 from service.remediation.interruption import Interruption
 from service.remediation.replica import Replica
+from service.remediation.starting import Starting
 from service.remediation.tickets import TicketOutbox
 from service.remediation.workflow import Remediation, Steps
 from service.security.secrets import resolve_secret
@@ -90,7 +91,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     pause = interruption.pause
     steps = Steps(
         Deciding(pipeline, approvals, outbox, closing, incidents, executions, recommendations, clock, pause),
-        Executing(pipeline, approvals, closing, incidents, executions, clock, pause),
+        Starting(pipeline, approvals, closing, incidents, executions, clock, pause),
+        Executing(pipeline, closing, incidents, executions, clock, pause),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
     return Parts(

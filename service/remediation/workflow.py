@@ -1,8 +1,8 @@
 """The durable workflow that carries one incident from open to resolved, or into a person's hands.
 
 It reads as the flow: investigate, then for each candidate in order: decide, approve, check, act, verify, roll back.
-Every line that touches the world is a step (deciding.py, executing.py, endings.py), recorded once and never repeated
-after a crash.
+Every line that touches the world is a step (deciding.py, starting.py, executing.py, endings.py), recorded once and
+never repeated after a crash.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service.remediation.endings import Endings
 from service.remediation.executing import Executing
 from service.remediation.interruption import Interruption
 from service.remediation.replica import Replica
+from service.remediation.starting import Starting
 from service.remediation.tickets import TicketOutbox
 from service.settings import Settings
 from service.store.incidents import Incidents
@@ -42,6 +43,7 @@ class Steps:
     """All steps, by the part of the flow that they are of."""
 
     deciding: Deciding
+    starting: Starting
     executing: Executing
     endings: Endings
 
@@ -176,7 +178,7 @@ class Remediation:
             if word != "approved":
                 reason = self._step(f"declined-{name}", self.steps.deciding.decline, execution, word)
                 return ("next" if word == "rejected" else "person"), reason
-        started = self._step(f"start-{name}", self.steps.executing.start, execution, episode)
+        started = self._step(f"start-{name}", self.steps.starting.start, execution, episode)
         if not started["started"]:
             return started["ending"], started["reason"]
         return self._act(execution, episode, name)

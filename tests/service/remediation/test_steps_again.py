@@ -17,7 +17,8 @@ def suture(installation, make_runbook):
         one.parts.remediation.launch()  # without the loops that would take the incident
         one.measure(1)
         steps = one.parts.remediation.steps
-        one.deciding, one.executing, one.endings = steps.deciding, steps.executing, steps.endings
+        one.deciding, one.starting = steps.deciding, steps.starting
+        one.executing, one.endings = steps.executing, steps.endings
         one.incident = one.alert()
         one.plan = one.deciding.investigate(one.incident, 1)
         return one
@@ -42,7 +43,7 @@ def test_a_decision_is_made_once_even_where_the_guard_would_now_say_otherwise(su
     one.parts.kill_switch.turn(True, "ann")
     assert decide(one) == first
     assert first["verdict"] == "permit"
-    started = one.executing.start(first["execution"], 1)
+    started = one.starting.start(first["execution"], 1)
     assert "kill switch" in started["reason"], "the standing orders are asked again before the start"
 
 
@@ -50,9 +51,9 @@ def test_what_was_refused_before_the_start_stays_refused(suture):
     one = suture()
     execution = decide(one)["execution"]
     one.parts.kill_switch.turn(True, "ann")
-    assert not one.executing.start(execution, 1)["started"]
+    assert not one.starting.start(execution, 1)["started"]
     one.parts.kill_switch.turn(False, "ann")
-    again = one.executing.start(execution, 1)
+    again = one.starting.start(execution, 1)
     assert (again["started"], again["ending"]) == (False, "next")
     assert one.parts.executions.get(execution).state is E.FAILED
 
@@ -60,7 +61,7 @@ def test_what_was_refused_before_the_start_stays_refused(suture):
 def test_the_kill_switch_holds_between_the_start_and_the_act(suture):
     one = suture()
     execution = decide(one)["execution"]
-    assert one.executing.start(execution, 1)["started"]
+    assert one.starting.start(execution, 1)["started"]
     one.parts.kill_switch.turn(True, "ann")
     assert one.executing.act(execution) == {"result": "failed", "detail": "nothing was done: the kill switch is on"}
     assert one.ledger() == []
@@ -69,7 +70,7 @@ def test_the_kill_switch_holds_between_the_start_and_the_act(suture):
 def test_a_claimed_execution_goes_on(suture):
     one = suture()
     execution = decide(one)["execution"]
-    assert one.executing.start(execution, 1) == one.executing.start(execution, 1) == {"started": True}
+    assert one.starting.start(execution, 1) == one.starting.start(execution, 1) == {"started": True}
     assert one.executing.act(execution) == one.executing.act(execution) | {"detail": "done"}
     assert one.ledger() == ["shop"]
 
@@ -77,7 +78,7 @@ def test_a_claimed_execution_goes_on(suture):
 def test_a_rollback_is_done_once(suture):
     one = suture(rollback='rollback: {uses: ledger/write, with: {name: "undo"}}', reversible="true")
     execution = decide(one)["execution"]
-    one.executing.start(execution, 1)
+    one.starting.start(execution, 1)
     one.executing.act(execution)
     one.measure(0)
     verified = one.executing.verify(execution, 1)
@@ -90,7 +91,7 @@ def test_a_rollback_is_done_once(suture):
 def test_endings_that_run_again_change_nothing(suture):
     one = suture()
     execution = decide(one)["execution"]
-    one.executing.start(execution, 1)
+    one.starting.start(execution, 1)
     one.executing.act(execution)
     verified = one.executing.verify(execution, 1)
     for _ in range(2):
@@ -112,7 +113,7 @@ def test_a_candidate_that_was_changed_after_its_decision_does_not_run(suture):
         connection.execute(
             text('UPDATE executions SET document = replace(document, \'"name": "shop"\', \'"name": "all"\')')
         )
-    started = one.executing.start(execution, 1)
+    started = one.starting.start(execution, 1)
     assert not started["started"]
     assert "not the one that was decided on" in started["reason"]
 
@@ -123,13 +124,13 @@ def test_a_no_that_comes_after_a_yes_stops_what_has_not_started(suture):
     one.parts.approvals.give(execution, approved=True, by="ann", role=Role.APPROVER)
     assert one.deciding.await_approval(execution, 1) == "approved"
     one.parts.approvals.give(execution, approved=False, by="bob", role=Role.APPROVER)
-    assert not one.executing.start(execution, 1)["started"]
+    assert not one.starting.start(execution, 1)["started"]
 
 
 def test_what_a_broken_remediation_had_begun_is_uncertain_and_what_waits_is_cancelled(suture):
     one = suture()
     execution = decide(one)["execution"]
-    one.executing.start(execution, 1)
+    one.starting.start(execution, 1)
     one.endings.abandon(one.incident, 1, "boom")
     one.endings.abandon(one.incident, 1, "boom")
     ended = one.parts.executions.get(execution)
