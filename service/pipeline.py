@@ -137,9 +137,9 @@ class Pipeline:
         threshold = self.settings.abstain_below
         return [place for place, one in enumerate(recommendation.candidates) if one.probability >= threshold]
 
-    def decide(self, ranked: RankedCandidate) -> Decision:
-        """The guard's word on one exact candidate."""
-        return _present(self.guard, "guard").decide(ranked)
+    def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:
+        """The guard's word on one exact candidate for that incident."""
+        return _present(self.guard, "guard").decide(ranked, incident)
 
     def preconditions(self, execution: Execution) -> list[CheckResult]:
         """What must hold before the act, measured now."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from models.domain.base import Clock
 from models.domain.execution import Decision, Mode, Outcome, Verdict
+from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, RankedCandidate
 from service.guard.policy import AUTOPILOT, Answer, Policies
 from service.guard.record import SuccessRecord
@@ -31,19 +33,67 @@ class Outcomes(Protocol):
         """All outcomes of an action in an environment."""
 
 
+class Levels(Protocol):
+    """How far each action may go, as it was earned."""
+
+    def level(self, candidate: Candidate) -> Mode:
+        """What the candidate's action has earned in its environment."""
+
+    def record(self, candidate: Candidate) -> SuccessRecord:
+        """How often the candidate's action was verified to have helped in its environment."""
+
+
+class Hold(Protocol):
+    """What stands in the way of a start."""
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+
+    @property
+    def until(self) -> datetime | None:
+        """When it ends, where that is known."""
+
+    @property
+    def wait(self) -> bool:
+        """Whether it passes soon by itself, so that waiting is right."""
+
+
+class Holds(Protocol):
+    """Limits over all replicas, as far as they are asked here."""
+
+    def look(self, candidate: Candidate, now: datetime) -> Hold | None:
+        """What stands in the way of a start now."""
+
+    def blast_radius(self, candidate: Candidate, now: datetime) -> tuple[int, float]:
+        """Targets of its service acted on in the last period, and their share of its instances, this one included."""
+
+
 class Guard:
     """Decides on exact candidates. Nothing executes without a decision that names the candidate's hash."""
 
     def __init__(
-        self, policies: Policies, settings: Settings, kill_switch: Switch, executions: Outcomes, clock: Clock
+        self,
+        policies: Policies,
+        settings: Settings,
+        kill_switch: Switch,
+        executions: Outcomes,
+        clock: Clock,
+        *,
+        autonomy: Levels | None = None,
+        limits: Holds | None = None,
+        error_budget: Callable[[], float | None] | None = None,
     ) -> None:
         self._policies = policies
         self._settings = settings
         self._kill_switch = kill_switch
         self._executions = executions
         self._clock = clock
+        self._autonomy = autonomy
+        self._limits = limits
+        self._error_budget = error_budget
 
-    def decide(self, ranked: RankedCandidate) -> Decision:
+    def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:  # noqa: ARG002
         """Permit, needs approval (by whom, how many) or forbid, with the policies and the reason in words."""
         candidate = ranked.candidate
         mode = self._settings.mode_of(candidate.environment)

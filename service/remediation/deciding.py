@@ -92,9 +92,15 @@ class Deciding:
             if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, "the next candidate is looked at"):
                 return {"execution": None, "ending": "person", "reason": TAKEN}
             ranked = self._recommendations.get(recommendation).candidates[index]
-            decision = self._pipeline.decide(ranked)
+            decision = self._pipeline.decide(ranked, self._incidents.get(incident_id))
             text = words.decision(ranked, decision)
-            data = {"execution": identifier, "verdict": decision.verdict, "policies": list(decision.policies)}
+            # In full: what is forbidden has no execution that would keep it.
+            data = {
+                "execution": identifier,
+                "verdict": decision.verdict,
+                "policies": list(decision.policies),
+                "decision": decision.model_dump(mode="json"),
+            }
             self._incidents.record(incident_id, "decided", text, data, key=f"decided-{identifier}")
             if decision.verdict is Verdict.FORBID:
                 self._outbox.comment(incident_id, f"decided-{identifier}", text)
