@@ -71,6 +71,9 @@ class Verb:
     """Doing it twice is the same as doing it once: run again after a crash."""
     observable: bool
     """The target can be asked whether it happened: ask after a crash."""
+    lingers: bool = True
+    """What was sent may still take effect after an error, up to the call's timeout. False where `observe` itself waits
+    for what is under way."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class Effect(StrEnum):
 
     HAPPENED = "happened"
     ABSENT = "absent"
+    REPEATABLE = "repeatable"
+    """It cannot be told, and doing it again is the same as doing it once."""
     UNKNOWN = "unknown"
 
 

@@ -133,6 +133,9 @@ class StepRecord(Frozen):
     name: str
     state: Literal["started", "done", "failed", "uncertain"]
     at: Time
+    uptime: str = ""
+    """`<boot>:<seconds>`: which boot of which machine wrote it, and how long after that boot. Unlike `at` it is never
+    set forward or back."""
     detail: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
 

@@ -39,7 +39,9 @@ class RunOutputs(Frozen):
 
 
 # Whether a second run does harm depends on the playbook: `Playbook.idempotent` says it, and `observe` heeds it.
-VERBS = {"run": Verb("run", "Run an allow-listed playbook", RunInputs, RunOutputs, idempotent=False, observable=True)}
+VERBS = {
+    "run": Verb("run", "Run an allow-listed playbook", RunInputs, RunOutputs, False, observable=True, lingers=False)
+}
 
 
 class AnsibleExecutor:
@@ -114,7 +116,7 @@ class AnsibleExecutor:
         raise ExecutorError(f"{inputs.playbook}: {words}", retriable=nobody and effect is Effect.ABSENT, effect=effect)
 
     def observe(self, call: Call) -> Effect:
-        """What the playbook's `observe` or its check mode says; without them ABSENT where it may be run again.
+        """What the playbook's `observe` or its check mode says; without them REPEATABLE where it may be run again.
 
         A run that outlived a crash of the service is waited for, up to the call's timeout.
         """
@@ -131,7 +133,7 @@ class AnsibleExecutor:
                 return _observed_by_check(self._run(call, playbook.file, check=True, purpose="observe"))
         except ExecutorError:
             return Effect.UNKNOWN
-        return Effect.ABSENT
+        return Effect.REPEATABLE
 
     def _inputs(self, call: Call) -> tuple[RunInputs, Playbook]:
         if call.verb not in VERBS:

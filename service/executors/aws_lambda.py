@@ -154,13 +154,13 @@ class LambdaExecutor:
     def observe(self, call: Call) -> Effect:
         """HAPPENED or ABSENT by what Lambda shows of an alias or the concurrency; UNKNOWN where it cannot be asked.
 
-        An invocation leaves no trace that can be asked for: ABSENT where the function honours the key, so that it is
-        invoked again, else UNKNOWN.
+        An invocation leaves no trace that can be asked for: REPEATABLE where the function honours the key, else
+        UNKNOWN.
         """
         try:
             attempt, inputs = self._attempt(call)
             if isinstance(inputs, InvokeInputs):
-                return Effect.ABSENT if attempt.function.idempotent_by_key else Effect.UNKNOWN
+                return Effect.REPEATABLE if attempt.function.idempotent_by_key else Effect.UNKNOWN
             if isinstance(inputs, AliasInputs):
                 as_asked = attempt.alias(inputs.alias) == {"version": inputs.version, "weights": {}}
             else:

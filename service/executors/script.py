@@ -47,7 +47,9 @@ class ScriptOutputs(Frozen):
 
 
 VERBS = {
-    "run": Verb("run", "Run an allow-listed program", ScriptInputs, ScriptOutputs, idempotent=False, observable=True)
+    "run": Verb(
+        "run", "Run an allow-listed program", ScriptInputs, ScriptOutputs, False, observable=True, lingers=False
+    )
 }
 
 
@@ -121,7 +123,8 @@ class ScriptExecutor:
         ).model_dump()
 
     def observe(self, call: Call) -> Effect:
-        """What the program's `observe` arguments say; without them ABSENT where it is declared idempotent.
+        """What the program's `observe` arguments say; without them REPEATABLE where it is declared
+        idempotent.
 
         A program that outlived a crash of the service is waited for, up to the call's timeout: its effect may still
         come about, and a second one beside it must not be started.
@@ -145,8 +148,7 @@ class ScriptExecutor:
 
     def _ask(self, program: Program, argv: list[str], call: Call) -> Effect:
         if program.observe is None:
-            # It may have happened; a second run is then the same as none, so the answer may be "run it again".
-            return Effect.ABSENT
+            return Effect.REPEATABLE
         try:
             finished = self._run(program, [argv[0], *program.observe, *argv[1:]], call, lambda: False)
         except ExecutorError:

@@ -28,7 +28,9 @@ from service.validation import read_config, require_secret
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("run", "Run an allow-listed statement in one transaction", RunInputs, RunOutputs, False, True),
+        Verb(
+            "run", "Run an allow-listed statement in one transaction", RunInputs, RunOutputs, False, True, lingers=False
+        ),
         Verb("terminate-idle", "End sessions that are idle for long", TerminateInputs, SessionOutputs, True, True),
         Verb("cancel-long", "Cancel queries that run for long", CancelInputs, SessionOutputs, True, True),
     )
@@ -104,7 +106,7 @@ class SqlExecutor:
         return SessionOutputs(ended=len(ended), sessions=tuple(one.words for one in ended), left=left).model_dump()
 
     def observe(self, call: Call) -> Effect:
-        """For `run` the journal's word; without one ABSENT for what may be run again, else UNKNOWN.
+        """For `run` the journal's word; without one REPEATABLE for what may be run again, else UNKNOWN.
 
         For the session verbs HAPPENED where none of the chosen sessions is as it was, ABSENT where one is: ending the
         rest is right.
@@ -127,7 +129,7 @@ class SqlExecutor:
         if statement.kind == "read":
             return Effect.ABSENT
         if self._config.database(inputs.database).journal is None:
-            return Effect.ABSENT if statement.idempotent else Effect.UNKNOWN
+            return Effect.REPEATABLE if statement.idempotent else Effect.UNKNOWN
         with self._statement(call) as act:
             return act.observe()
 

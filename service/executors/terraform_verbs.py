@@ -54,6 +54,6 @@ VERBS = {
     verb.name: verb
     for verb in (
         Verb("plan", "Make and save a plan", PlanInputs, PlanOutputs, idempotent=True, observable=False),
-        Verb("apply", "Apply a saved plan", ApplyInputs, ApplyOutputs, idempotent=False, observable=True),
+        Verb("apply", "Apply a saved plan", ApplyInputs, ApplyOutputs, False, observable=True, lingers=False),
     )
 }

@@ -18,11 +18,18 @@ from models.domain.errors import SutureError
 from models.domain.execution import Execution, StepRecord
 from models.domain.runbook import Step
 from service.ports import Call, Effect, Executor, ExecutorError
+from service.remediation.deadline import Overdue, call_within
+from service.remediation.uptime import elapsed_since, uptime
 from service.store.executions import Executions
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
+_GRACE_SECONDS = 15.0
+"""Executors end an act within its timeout; one that does not is left to itself after this much more."""
+_REPEAT_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+"""Between two looks whether a person asked to stop."""
 
 
 class ActResult(Frozen):
@@ -43,39 +50,61 @@ class Actor:
         clock: Clock,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`pause` waits for so many seconds."""
+        """`pause` waits for so many seconds, or ends the step where the worker stops."""
         self._executors = executors
         self._executions = executions
         self._clock = clock
         self._pause = pause
+
+    def rehearse(self, execution: Execution, step: Step) -> ActResult:
+        """What `step` would do, in words, having changed nothing; `failed` where it could not be done."""
+        executor = self._executor(step)
+        if executor is None:
+            return _no_executor(step)
+        call = self._call(execution, "dry-run", step)
+        try:
+            said = self._with_retries(executor.name, executor.dry_run, call)
+        except Exception as error:  # noqa: BLE001  (of a third party's code; nothing was begun)
+            return ActResult(result="failed", detail=f"nothing was done: the dry run failed: {_words(error)}")
+        return ActResult(result="done", detail=said)
 
     def act(self, execution: Execution, name: str, step: Step) -> ActResult:
         """Perform `step` of the execution under the name `name` (`act`, `rollback`).
 
         A marker with the target's state is stored before the first attempt. Where the marker is there already, an
         attempt was cut off: its recorded result answers, else the target is asked whether it happened, and only an act
-        that did not happen, or whose verb is idempotent, is performed. Whatever an executor raises is judged.
+        that did not happen, or that may be repeated, is performed. Whatever an executor raises is judged.
         """
-        kind, verb_name = step.uses.split("/", 1)
-        executor = self._executors.get(kind)
-        if executor is None or verb_name not in executor.verbs:
-            return ActResult(result="failed", detail=f"there is no executor for {step.uses}")
+        executor = self._executor(step)
+        if executor is None:
+            return _no_executor(step)
+        call = self._call(execution, name, step)
         marker = next((s for s in execution.steps if s.name == name and s.state == "started"), None)
-        call = Call(
-            key=f"{execution.id}:{name}",
-            verb=verb_name,
-            arguments=step.arguments,
-            timeout=execution.candidate.timeout,
-            before=marker.data if marker else {},
-        )
         if marker is None:
             return self._first_attempt(execution, name, executor, call)
-        return self._after_a_crash(execution, marker, executor, call)
+        return self._after_a_crash(execution, marker, executor, replace(call, before=marker.data))
+
+    def _executor(self, step: Step) -> Executor | None:
+        kind, verb = step.uses.split("/", 1)
+        executor = self._executors.get(kind)
+        return executor if executor is not None and verb in executor.verbs else None
+
+    def _call(self, execution: Execution, name: str, step: Step) -> Call:
+        return Call(
+            key=f"{execution.id}:{name}",
+            verb=step.uses.split("/", 1)[1],
+            arguments=step.arguments,
+            timeout=execution.candidate.timeout,
+            # What undoes an act is not stopped: it is what a person who cancels wants.
+            cancelled=_Watch(self._executions, execution.id) if name == "act" else _never,
+        )
 
     def _first_attempt(self, execution: Execution, name: str, executor: Executor, call: Call) -> ActResult:
         try:
-            before = executor.snapshot(call)
-            marker = StepRecord(name=name, state="started", at=self._clock(), detail=call.verb, data=before)
+            before = self._within(executor, executor.snapshot, call)
+            marker = StepRecord(
+                name=name, state="started", at=self._clock(), uptime=uptime(), detail=call.verb, data=before
+            )
             self._executions.record(execution.id, marker)
         except OperationalError:
             raise
@@ -90,45 +119,66 @@ class Actor:
         for known in execution.steps:
             if known.name == name and known.state != "started":
                 return ActResult(result=known.state, detail=known.detail, outputs=known.data)
-        verb = executor.verbs[call.verb]
-        effect = self._observe(executor, call)
-        if effect is Effect.ABSENT and not verb.idempotent:
-            # What was cut off here may still be on its way to the target, or be running there.
-            self._pause((marker.at + call.timeout - self._clock()).total_seconds())
-            effect = self._observe(executor, call)
+        # Never by the wall clock, which may have been set since; nor by that of another machine.
+        effect = self._settled(executor, call, elapsed_since(marker.uptime) or 0.0)
         if effect is Effect.HAPPENED:
             detail = "Suture was interrupted while it acted; the target says that the act happened"
             return self._record(execution, name, ActResult(result="done", detail=detail))
-        if effect is Effect.ABSENT or verb.idempotent:
+        if effect is not Effect.UNKNOWN:
             return self._perform(execution, name, executor, call)
         detail = "Suture was interrupted while it acted, and the target cannot tell whether the act happened"
         return self._record(execution, name, ActResult(result="uncertain", detail=detail))
 
     def _perform(self, execution: Execution, name: str, executor: Executor, call: Call) -> ActResult:
-        try:
-            outputs = self._with_retries(executor, call)
-        except Exception as error:  # noqa: BLE001  (of a third party's code, in mid-act: the target is asked)
-            return self._record(execution, name, self._judge(executor, call, error))
-        return self._record(execution, name, ActResult(result="done", detail="done", outputs=outputs))
+        for last in (*[False] * (_ATTEMPTS - 1), True):
+            began = time.monotonic()
+            try:
+                outputs = self._with_retries(executor.name, executor.act, call)
+            except Exception as error:  # noqa: BLE001  (of a third party's code, in mid-act: the target is asked)
+                judged = self._judge(executor, call, error, time.monotonic() - began)
+                if judged is None and not last:
+                    self._pause(_REPEAT_SECONDS)
+                    continue
+                return self._record(execution, name, judged or _uncertain(error))
+            return self._record(execution, name, ActResult(result="done", detail="done", outputs=outputs))
+        raise AssertionError("the last attempt returns")
 
-    def _judge(self, executor: Executor, call: Call, error: Exception) -> ActResult:
-        told = error.effect if isinstance(error, ExecutorError) else Effect.UNKNOWN
-        effect = told if told is not Effect.UNKNOWN else self._observe(executor, call)
+    def _judge(self, executor: Executor, call: Call, error: Exception, elapsed: float) -> ActResult | None:
+        """How an act ended that raised; None where it cannot be told and may be done again."""
+        effect = error.effect if isinstance(error, ExecutorError) else Effect.UNKNOWN
+        if effect is Effect.UNKNOWN:
+            lingers = executor.verbs[call.verb].lingers
+            effect = self._settled(executor, call, elapsed) if lingers else self._observe(executor, call)
         if effect is Effect.HAPPENED:
             return ActResult(result="done", detail=f"the target says that the act happened, after: {_words(error)}")
-        if effect is Effect.ABSENT:
+        # One that is overdue is still at work: it may yet happen, whatever the target says now.
+        if effect is Effect.ABSENT and not isinstance(error, Overdue):
             return ActResult(result="failed", detail=_words(error))
-        detail = f"it may have taken effect, and the target cannot tell: {_words(error)}"
-        return ActResult(result="uncertain", detail=detail)
+        if effect is Effect.REPEATABLE and not isinstance(error, Overdue) and not call.cancelled():
+            return None
+        return _uncertain(error)
+
+    def _settled(self, executor: Executor, call: Call, elapsed: float) -> Effect:
+        """What the target says of an act that was cut off so many seconds after it began.
+
+        What was cut off here may still be on its way to the target, or be running there: an absent effect is believed
+        once the act's time is over.
+        """
+        effect = self._observe(executor, call)
+        if effect is not Effect.ABSENT or executor.verbs[call.verb].idempotent:
+            return effect
+        self._pause(max(0.0, call.timeout.total_seconds() - elapsed))
+        return self._observe(executor, call)
 
     def _observe(self, executor: Executor, call: Call) -> Effect:
-        if not executor.verbs[call.verb].observable:
-            return Effect.UNKNOWN
-        try:
-            return executor.observe(call)
-        except Exception:  # noqa: BLE001  (a target that cannot be asked has not told)
-            _log.exception("%s cannot say whether %s happened", executor.name, call.verb)
-            return Effect.UNKNOWN
+        verb = executor.verbs[call.verb]
+        effect = Effect.UNKNOWN
+        if verb.observable:
+            try:
+                effect = self._within(executor, executor.observe, call)
+            except Exception:  # noqa: BLE001  (a target that cannot be asked has not told)
+                _log.exception("%s cannot say whether %s happened", executor.name, call.verb)
+        return Effect.REPEATABLE if effect is Effect.UNKNOWN and verb.idempotent else effect
 
     def _record(self, execution: Execution, name: str, result: ActResult) -> ActResult:
         record = StepRecord(name=name, state=result.result, at=self._clock(), detail=result.detail, data=result.outputs)
@@ -140,7 +190,7 @@ class Actor:
         self._executions.record(execution.id, record)
         return result
 
-    def _with_retries(self, executor: Executor, call: Call) -> dict[str, Any]:
+    def _with_retries(self, name: str, function: Callable[[Call], Any], call: Call) -> Any:
         # Only where the target was not touched: everything else is for `observe` and people.
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
@@ -149,7 +199,47 @@ class Actor:
             sleep=self._pause,
             reraise=True,
         )
-        return attempts(executor.act, call)
+        return attempts(call_within, _limit(call), f"{name}/{call.verb}", function, call)
+
+    def _within(self, executor: Executor, function: Callable[[Call], Any], call: Call) -> Any:
+        return call_within(_limit(call), f"{executor.name}/{call.verb}", function, call)
+
+
+class _Watch:
+    """Whether a person asked to stop an execution. Called as often as one likes, it asks the database now and then."""
+
+    def __init__(self, executions: Executions, execution: str) -> None:
+        self._executions = executions
+        self._execution = execution
+        self._looked = float("-inf")
+        self._cancelled = False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self._cancelled and now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            try:
+                self._cancelled = self._executions.get(self._execution).cancel is not None
+            except OperationalError as error:  # an act does not fail since the database is away
+                _log.warning("%s: cannot be asked whether it was cancelled: %s", self._execution, error.orig)
+        return self._cancelled
+
+
+def _never() -> bool:
+    return False
+
+
+def _limit(call: Call) -> float:
+    return call.timeout.total_seconds() + _GRACE_SECONDS
+
+
+def _no_executor(step: Step) -> ActResult:
+    return ActResult(result="failed", detail=f"there is no executor for {step.uses}")
+
+
+def _uncertain(error: Exception) -> ActResult:
+    detail = f"it may have taken effect, and the target cannot tell: {_words(error)}"
+    return ActResult(result="uncertain", detail=detail)
 
 
 def _untouched(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from models.domain.execution import (
     EXECUTION_TRANSITIONS,
     FINAL_STATES,
     Approval,
+    CancelRequest,
     Execution,
     ExecutionState,
     Outcome,
@@ -146,6 +147,32 @@ class Executions:
             details = {"step": step.name, "state": step.state, "detail": step.detail}
             self._audit.append(connection, "execution.step", identifier, details)
 
+    def request_cancel(self, identifier: str, request: CancelRequest) -> Execution:
+        """Store a person's wish that an execution ends; one that only waits is cancelled at once.
+
+        Raises NotFound, or Conflict where it ended, or is being rolled back, which is let end. A second wish changes
+        nothing.
+        """
+        with self._database.write() as connection:
+            execution = self._load(connection, identifier, lock=True)
+            if execution.state in FINAL_STATES or execution.state is ExecutionState.ROLLING_BACK:
+                raise Conflict(f"{identifier} is {execution.state}; it cannot be cancelled any more")
+            if execution.cancel is not None:
+                return execution
+            if execution.state is ExecutionState.PENDING:
+                step = StepRecord(name="cancel", state="done", at=request.at, detail=_cancelled(request))
+                changes = {"cancel": request}
+                return self._move(connection, identifier, ExecutionState.CANCELLED, step, request.by, changes)
+            changed = execution.model_copy(update={"cancel": request})
+            connection.execute(
+                update(executions)
+                .where(executions.c.id == identifier)
+                .values(document=changed.model_dump(mode="json", by_alias=True))
+            )
+            details = {"state": execution.state, "reason": request.reason}
+            self._audit.append(connection, "execution.cancel-requested", identifier, details, request.by)
+            return changed
+
     def add_approval(self, approval: Approval) -> None:
         """Store a person's word. Raises Conflict where the person spoke already or the execution does not wait."""
         with self._database.write() as connection:
@@ -206,6 +233,10 @@ class Executions:
         if document is None:
             raise NotFound(f"there is no execution {identifier}")
         return Execution.model_validate(document)
+
+
+def _cancelled(request: CancelRequest) -> str:
+    return f"cancelled by {request.by}" + (f": {request.reason}" if request.reason else "")
 
 
 def _decided(execution: Execution) -> dict[str, Any]:

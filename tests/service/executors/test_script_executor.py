@@ -305,7 +305,7 @@ def test_observe_asks_the_program_or_goes_by_what_is_declared(tmp_path):
     asked = make(tool={**config, "observe": ["--happened"]})
     assert [asked.observe(call("tool", code)) for code in "017"] == [Effect.HAPPENED, Effect.ABSENT, Effect.UNKNOWN]
     assert make(tool=config).observe(call("tool", "0")) is Effect.UNKNOWN
-    assert make(tool={**config, "idempotent": True}).observe(call("tool", "0")) is Effect.ABSENT
+    assert make(tool={**config, "idempotent": True}).observe(call("tool", "0")) is Effect.REPEATABLE
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def _ended(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which program runs for a key")
-@pytest.mark.parametrize(("seconds", "timeout", "effect"), [(0.6, 20, Effect.ABSENT), (20, 0.3, Effect.UNKNOWN)])
+@pytest.mark.parametrize(("seconds", "timeout", "effect"), [(0.6, 20, Effect.REPEATABLE), (20, 0.3, Effect.UNKNOWN)])
 def test_a_program_that_outlived_its_service_is_waited_for_before_it_is_asked(tmp_path, seconds, timeout, effect):
     """`ABSENT` means "run it again", so it may not be said while the first run goes on."""
     sleeper = program(tmp_path, "sleeper", "time.sleep(float(sys.argv[1]))")
@@ -354,6 +354,6 @@ def test_a_program_that_outlived_its_service_is_waited_for_before_it_is_asked(tm
         try:
             asked = make(sleeper={**sleeper, "idempotent": True}).observe(call("sleeper", timeout=timeout))
             assert asked is effect
-            assert (outlived.poll() is not None) == (effect is Effect.ABSENT)
+            assert (outlived.poll() is not None) == (effect is Effect.REPEATABLE)
         finally:
             outlived.kill()

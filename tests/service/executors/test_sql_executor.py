@@ -125,7 +125,7 @@ class TestLostConnection:
         server.relay.lose_commit = "answer"
         assert fails(executor, one, "relayed-plain: ").effect is Effect.UNKNOWN
         assert executor.observe(one) is Effect.UNKNOWN
-        assert executor.observe(run("same-again", database="plain")) is Effect.ABSENT  # may be run again
+        assert executor.observe(run("same-again", database="plain")) is Effect.REPEATABLE
         assert executor.observe(run("stuck", database="plain")) is Effect.ABSENT
 
     def test_a_backend_that_is_killed_in_the_middle_did_nothing(self, server):

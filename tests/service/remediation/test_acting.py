@@ -1,15 +1,18 @@
 """One act, exactly once as far as the target can tell, whatever the executor does and wherever it is cut off."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import BaseModel
 
-from models.domain.execution import Decision, Execution, StepRecord
+from models.domain.execution import CancelRequest, Decision, Execution, ExecutionState, StepRecord
 from models.domain.recommendation import Candidate
 from models.domain.runbook import Check, Step
 from service.ports import Effect, ExecutorError, Verb
+from service.remediation import acting
 from service.remediation.acting import Actor
+from service.remediation.uptime import uptime
 from service.store.audit import AuditLog
 from service.store.database import open_database
 from service.store.executions import Executions
@@ -27,10 +30,14 @@ class Robot:
 
     name = "robot"
 
-    def __init__(self, answers=({},), effects=(Effect.UNKNOWN,), *, idempotent=False, observable=True, snapshot=None):
-        self.verbs = {"push": Verb("push", "Push", Nothing, Nothing, idempotent=idempotent, observable=observable)}
+    def __init__(self, answers=({},), effects=(Effect.UNKNOWN,), *, snapshot=None, **declared):
+        verb = {"idempotent": False, "observable": True, "lingers": False, **declared}
+        self.verbs = {"push": Verb("push", "Push", Nothing, Nothing, **verb)}
         self.answers, self.effects, self.acts = list(answers), list(effects), 0
         self._snapshot = snapshot
+
+    def dry_run(self, call):
+        return "would push"
 
     def snapshot(self, call):
         if self._snapshot:
@@ -42,13 +49,19 @@ class Robot:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer(call) if callable(answer) else answer
 
     def observe(self, call):
         effect = self.effects.pop(0) if len(self.effects) > 1 else self.effects[0]
         if isinstance(effect, Exception):
             raise effect
         return effect
+
+
+def before(seconds=0):
+    """When so many seconds had not passed yet, by the clock that nobody can set."""
+    boot, _, now = uptime().rpartition(":")
+    return f"{boot}:{float(now) - seconds}"
 
 
 @pytest.fixture
@@ -72,15 +85,21 @@ def act(tmp_path, execution):
     executions = Executions(database, AuditLog(database, lambda: START), lambda: START)
     executions.add(execution, "workflow")
 
-    def act(robot, *, begun=None, now=START):
+    def act(robot, *, begun=None, step="act"):
+        """`begun`: what the clock that nobody can set said when an attempt was cut off."""
         if begun is not None:
-            executions.record("EXE-1", StepRecord(name="act", state="started", at=begun, data={"before": 1}))
+            executions.record(
+                "EXE-1", StepRecord(name=step, state="started", at=START, uptime=begun, data={"before": 1})
+            )
         act.pauses = []
-        actor = Actor({"robot": robot}, executions, lambda: now, act.pauses.append)
-        result = actor.act(executions.get("EXE-1"), "act", STEP)
+        act.actor = Actor(
+            {"robot": robot}, executions, lambda: START, lambda seconds: act.pauses.append(round(seconds))
+        )
+        result = act.actor.act(executions.get("EXE-1"), step, STEP)
         act.steps = [(step.name, step.state) for step in executions.get("EXE-1").steps]
         return result
 
+    act.executions = executions
     yield act
     database.close()
 
@@ -127,27 +146,27 @@ def test_outputs_that_no_record_can_hold_do_not_undo_the_act(act):
 class TestAfterACrash:
     def test_what_happened_is_not_done_again(self, act):
         robot = Robot(effects=[Effect.HAPPENED])
-        assert act(robot, begun=START).result == "done"
+        assert act(robot, begun=before()).result == "done"
         assert (robot.acts, act.pauses) == (0, [])
 
     def test_what_did_not_happen_is_done_once_its_first_attempt_can_no_longer_arrive(self, act):
         robot = Robot(effects=[Effect.ABSENT])
-        act(robot, begun=START, now=START + timedelta(seconds=15))
-        assert (robot.acts, act.pauses) == (1, [45.0])
+        act(robot, begun=before(seconds=15))
+        assert (robot.acts, act.pauses) == (1, [45])
 
     def test_what_arrives_meanwhile_is_not_done_again(self, act):
         robot = Robot(effects=[Effect.ABSENT, Effect.HAPPENED])
-        assert act(robot, begun=START).result == "done"
+        assert act(robot, begun=before()).result == "done"
         assert robot.acts == 0
 
     def test_what_nobody_can_tell_is_uncertain(self, act):
         robot = Robot(observable=False)
-        assert act(robot, begun=START).result == "uncertain"
+        assert act(robot, begun=before()).result == "uncertain"
         assert robot.acts == 0
 
     def test_what_may_be_done_twice_is_done_again(self, act):
         robot = Robot(observable=False, idempotent=True)
-        assert act(robot, begun=START).result == "done"
+        assert act(robot, begun=before()).result == "done"
         assert (robot.acts, act.pauses) == (1, [])
 
     def test_what_was_recorded_answers(self, act):
@@ -155,3 +174,78 @@ class TestAfterACrash:
         robot = Robot()
         assert act(robot).outputs == {"pid": 7}
         assert robot.acts == 0
+
+    @pytest.mark.parametrize("begun", ["", "another-boot:12.0", before(-3600)])
+    def test_where_nobody_can_tell_how_long_ago_it_was_the_whole_time_is_waited(self, act, begun):
+        robot = Robot(effects=[Effect.ABSENT])
+        act(robot, begun=begun)
+        assert (robot.acts, act.pauses) == (1, [60])
+
+    def test_what_the_target_says_may_be_repeated_is_done_again(self, act):
+        robot = Robot(effects=[Effect.REPEATABLE])
+        assert act(robot, begun=before()).result == "done"
+        assert (robot.acts, act.pauses) == (1, [])
+
+
+class TestAnErrorInTheAct:
+    def test_a_request_that_may_still_arrive_is_waited_for(self, act):
+        robot = Robot([ExecutorError("the connection broke")], [Effect.ABSENT, Effect.HAPPENED], lingers=True)
+        assert act(robot).result == "done"
+        assert act.pauses == [60]
+
+    def test_what_may_be_repeated_is_tried_again_and_is_uncertain_at_last(self, act):
+        broken = ExecutorError("the connection broke")
+        robot = Robot([broken, {}], [Effect.REPEATABLE])
+        assert act(robot).result == "done"
+        robot = Robot([broken] * 3, [Effect.REPEATABLE])
+        assert act(robot, step="rollback").result == "uncertain"
+        assert robot.acts == 3
+
+    @pytest.mark.parametrize("effect", [Effect.ABSENT, Effect.REPEATABLE, Effect.UNKNOWN])
+    def test_an_executor_that_hangs_is_left_and_nothing_is_believed_to_be_absent(self, act, monkeypatch, effect):
+        monkeypatch.setattr(acting, "_limit", lambda _: 0.05)
+        ends = threading.Event()
+        robot = Robot([lambda _: ends.wait(10)], [effect])
+        result = act(robot)
+        ends.set()
+        assert (result.result, robot.acts) == ("uncertain", 1)
+        assert "robot/push did not end within" in result.detail
+
+
+class TestAPersonWhoStopsIt:
+    @pytest.fixture
+    def cancelled(self, act):
+        """Acts with a robot while an execution runs that a person cancels."""
+        record = StepRecord(name="preconditions", state="done", at=START)
+        act.executions.transition("EXE-1", ExecutionState.RUNNING, record)
+        act.executions.request_cancel("EXE-1", CancelRequest(by="ann", at=START))
+        return act
+
+    def test_an_act_is_told(self, cancelled):
+        robot = Robot([lambda call: {"told": call.cancelled()}])
+        assert cancelled(robot).outputs == {"told": True}
+
+    def test_a_rollback_is_not(self, cancelled):
+        robot = Robot([lambda call: {"told": call.cancelled()}])
+        assert cancelled(robot, step="rollback").outputs == {"told": False}
+
+    def test_nothing_is_repeated(self, cancelled):
+        robot = Robot([ExecutorError("the connection broke")] * 3, [Effect.REPEATABLE])
+        assert cancelled(robot).result == "uncertain"
+        assert robot.acts == 1
+
+
+class TestADryRun:
+    def test_it_says_what_would_be_done(self, act, execution):
+        act(robot := Robot([{}]))
+        assert act.actor.rehearse(execution, STEP).detail == "would push"
+        assert robot.acts == 1
+
+    def test_one_that_fails_is_a_reason_not_to_act(self, act, execution):
+        robot = Robot([{}])
+        robot.dry_run = lambda call: 1 / 0
+        act(robot)
+        result = act.actor.rehearse(execution, STEP)
+        assert (result.result, result.detail) == (
+            "failed", "nothing was done: the dry run failed: ZeroDivisionError: division by zero",
+        )  # fmt: skip
