@@ -14,6 +14,12 @@ import cel
 
 MAX_LENGTH = 2_000
 """Characters. A trigger is one line; the parser is recursive, and this also bounds its depth."""
+MAX_NESTED = 2
+"""Macros (`all`, `exists`, …) within macros: each multiplies the work by the length of what it goes over."""
+MAX_MAPS = 1
+"""`map` macros: in a chain, each multiplies the size of the value."""
+MAX_SUMS = 20
+"""`+`: each may add a text of the largest size."""
 
 # Operators come as `_==_`, `@in`, `!_`. The package's own additions are left out: they are not CEL.
 _FUNCTIONS = frozenset(
@@ -68,10 +74,27 @@ def compiled(source: str) -> cel.Program:
     """The compiled program. Raises BadExpression."""
     if len(source) > MAX_LENGTH:
         raise BadExpression(f"the expression is longer than {MAX_LENGTH} characters")
+    _bounded(_without_texts(source))
     try:
         return cel.compile(source)
     except ValueError as error:
         raise BadExpression(_first_line(str(error))) from error
+
+
+def _bounded(bare: str) -> None:
+    """Raises BadExpression where the work of an expression could grow beyond measure: the engine has no limit."""
+    if bare.count("+") > MAX_SUMS:
+        raise BadExpression(f"the expression has more than {MAX_SUMS} +")
+    if len(re.findall(r"\.\s*map\s*\(", bare)) > MAX_MAPS:
+        raise BadExpression(f"the expression has more than {MAX_MAPS} map")
+    opened: list[bool] = []
+    for match in re.finditer(r"(?P<macro>\.\s*(?:all|exists|exists_one|map|filter)\s*)?\(|\)", bare):
+        if match[0] != ")":
+            opened.append(match["macro"] is not None)
+            if sum(opened) > MAX_NESTED:
+                raise BadExpression(f"macros are nested more than {MAX_NESTED} deep")
+        elif opened:
+            opened.pop()
 
 
 def _first_line(message: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from models.domain.incident import Incident
 from models.domain.runbook import Parameter, Runbook
 from runbooks.expressions import BadExpression, NoValue, check, value_of
+from runbooks.patterns import BadPattern, matches_whole
 from runbooks.templates import Scalar
 
 INCIDENT_FIELDS = frozenset({"id", "title", "severity", "environment", "service", "services", "labels", "culprit"})
@@ -80,7 +81,7 @@ def accept(parameter: Parameter, value: Any) -> Scalar:
     """`value` as the parameter's type. Raises Unresolved where type, pattern, enum or bounds say no."""
     typed = _typed(parameter.type, value)
     # Full match, ASCII classes: a trailing newline or a letter that only looks like a Latin one is no match.
-    if parameter.pattern is not None and not re.fullmatch(parameter.pattern, str(typed), re.ASCII):
+    if parameter.pattern is not None and not _fits(parameter.pattern, str(typed)):
         raise Unresolved(f"{_shown(typed)} does not match {parameter.pattern}")
     if parameter.enum is not None and typed not in parameter.enum:
         raise Unresolved(f"{_shown(typed)} is none of {', '.join(str(option) for option in parameter.enum)}")
@@ -92,6 +93,13 @@ def accept(parameter: Parameter, value: Any) -> Scalar:
     elif parameter.maximum is not None and typed > parameter.maximum:
         raise Unresolved(f"{typed} is above {parameter.maximum:g}")
     return typed
+
+
+def _fits(pattern: str, text: str) -> bool:
+    try:
+        return matches_whole(pattern, text)
+    except BadPattern as error:  # the linter's to report; no other runbook may fail on it
+        raise Unresolved(f"its pattern {pattern} cannot be used: {error}") from error
 
 
 def _typed(kind: str, value: Any) -> Scalar:

@@ -17,6 +17,11 @@ from runbooks.templates import BadTemplate, Scalar, as_text, bounded, evaluate, 
 _BARE = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*|(\d+(ms|[smhdwy]))+")
 _OPERATORS = frozenset({"and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right"})
 _MODIFIERS = frozenset({"bool", "offset", "start", "end", "inf", "nan"})
+MAX_QUERY = 5_000
+MAX_NESTED = 100
+"""Brackets within brackets. Parsers of PromQL recurse on the machine's stack, which thousands of them overflow."""
+
+_SIGNS = re.compile(rf"(?:[-+]\s*){{{MAX_NESTED}}}")
 _STATEMENT = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -30,6 +35,18 @@ def render_query(source: str, parameters: Mapping[str, Scalar]) -> str:
         else:
             written += _value(evaluate(piece, parameters), quoted_by, _is_regex(written, quoted_by))
     return bounded(written)
+
+
+def oversized(query: str) -> str | None:
+    """Why a query is too large to be parsed; None where it is not."""
+    if len(query) > MAX_QUERY:
+        return f"it has {len(query)} characters, more than {MAX_QUERY}"
+    depth = 0
+    for character in query:
+        depth += (character in "([{") - (character in ")]}")
+        if depth > MAX_NESTED:
+            return f"it is nested more than {MAX_NESTED} deep"
+    return f"it has {MAX_NESTED} signs in a row" if _SIGNS.search(query) else None
 
 
 def render_statement(source: str, parameters: Mapping[str, Scalar]) -> str:

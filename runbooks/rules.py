@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,8 @@ from runbooks.binding import VerbInputs, names_in, render_check
 from runbooks.expressions import BadExpression
 from runbooks.frontmatter import Path
 from runbooks.parameters import Unresolved, accept, check_source
+from runbooks.patterns import BadPattern, compiled
+from runbooks.queries import oversized
 from runbooks.templates import BadTemplate, Scalar, names_of, render_value
 from runbooks.triggers import check_trigger
 
@@ -95,8 +96,8 @@ def _parameters(runbook: Runbook) -> Iterator[Remark]:
 def _parameter_values(parameter: Parameter, name: str, at: Path) -> Iterator[Remark]:
     if parameter.pattern is not None:
         try:
-            re.compile(parameter.pattern, re.ASCII)
-        except re.error as error:
+            compiled(parameter.pattern)
+        except BadPattern as error:
             message = f"the pattern is not a regular expression: {error}"
             yield Remark((*at, "pattern"), "error", message, "mend it; it must match the whole value")
             return
@@ -229,6 +230,8 @@ def _templates(subject: _Subject, value: Any, at: Path) -> Iterator[Remark]:
 def _promql_problem(query: str) -> str | None:
     from promql_parser import parse
 
+    if problem := oversized(query):
+        return problem
     try:
         parse(query)
     except ValueError as error:
@@ -263,6 +266,6 @@ def sample(parameter: Parameter) -> Scalar | None:
         try:
             if guess is not None:
                 return accept(parameter, guess)
-        except (Unresolved, re.error):
+        except Unresolved:
             continue
     return None

@@ -20,6 +20,12 @@ Scalar = str | int | float | bool
 MAX_SOURCE = 8_192
 MAX_OUTPUT = 16_384
 """Characters. Both are far above any argument or query that a person writes."""
+MAX_DEPTH = 50
+"""Expressions within expressions: compiling one recurses."""
+MAX_PLACES = 15
+"""Of `round`: as many as a double has. Python counts 10**places out, which can take all memory."""
+_LARGEST = 10**18
+"""Of whole numbers, as for parameters. Python refuses to write out those of more than 4,300 digits."""
 
 _NODES = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Filter, nodes.Compare),
@@ -108,6 +114,8 @@ def evaluate(expression: TemplateExpression, parameters: Mapping[str, Scalar]) -
         raise BadTemplate(str(error) or type(error).__name__) from error
     if not isinstance(value, str | int | float | bool):
         raise BadTemplate(f"an expression gives {type(value).__name__}, not text, a number or a boolean")
+    if not isinstance(value, str) and not abs(value) < _LARGEST:
+        raise BadTemplate("an expression gives a number that is too large, or none")
     return bounded(value) if isinstance(value, str) else value
 
 
@@ -133,9 +141,16 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def _round(value: float, places: int = 0) -> float:
+    if not isinstance(places, int) or not 0 <= places <= MAX_PLACES:
+        raise BadTemplate(f"round takes a number of places from 0 to {MAX_PLACES}")
+    return round(value, places)
+
+
 def _environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     environment.globals.clear()
+    environment.filters["round"] = _round
     return environment
 
 
@@ -152,7 +167,14 @@ def _parse(source: str) -> nodes.Template:
         raise BadTemplate(f"not a template: {error}") from error
     except RecursionError as error:
         raise BadTemplate("the template is nested too deeply") from error
-    for node in (tree, *tree.find_all(nodes.Node)):
+    except ValueError as error:  # of a number with thousands of digits
+        raise BadTemplate(f"not a template: {error}") from error
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
+        if depth > MAX_DEPTH:
+            raise BadTemplate("the template is nested too deeply")
         if not isinstance(node, _NODES):
             raise BadTemplate(f"{type(node).__name__.lower()} is not allowed in a template; only parameters are there")
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:

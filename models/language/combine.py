@@ -1,4 +1,7 @@
-"""The final order: the evidence ranker's log-odds plus the model's rank, as far as its measured skill allows."""
+"""The final order: the evidence ranker's log-odds plus the model's rank, as far as its measured skill allows.
+
+The order alone: a model lowers a candidate's probability and never raises it, since policies and thresholds read it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from models.domain.recommendation import Advice, Citation, Contribution, RankedC
 from models.ranking.ranker import logit, sigmoid
 
 RANK_SPAN = 2.0
-"""Log-odds that the first place is worth at weight 1; the last place costs as much. At most, a model multiplies the
-odds of a candidate by e² (about 7): it can turn a close order around, never make a likely action of an unlikely one."""
+"""Log-odds that the first place is worth in the order at weight 1; the last place costs as much. A model can turn a
+close order around, by odds of e² (about 7) at most, never put an unlikely action before a likely one."""
 
 TRUST_CUT = 0.5
 """A model of weight 1 that lowers trust halves the probabilities."""
@@ -43,20 +46,24 @@ def combine(
     At weight 0, order, probabilities and evidence are those that came in.
     """
     scores = rank_scores(order, list(candidates))
-    told = [
-        _explained(_weighed(one, scores[name], weight, lower_trust), justifications.get(name, ()), model)
-        for name, one in candidates.items()
-    ]
+
+    def place(name: str) -> float:
+        return -logit(candidates[name].probability) - weight * RANK_SPAN * scores[name]
+
     # Sorting is stable: candidates that end equal keep the evidence ranker's order.
-    return tuple(sorted(told, key=lambda one: -one.probability)) if weight > 0 else tuple(told)
+    return tuple(
+        _explained(_weighed(candidates[name], scores[name], weight, lower_trust), justifications.get(name, ()), model)
+        for name in (sorted(candidates, key=place) if weight > 0 else candidates)
+    )
 
 
 def _weighed(one: RankedCandidate, score: float, weight: float, lower_trust: bool) -> RankedCandidate:
     if weight <= 0:
         return one
     start = logit(one.probability)
-    moved = weight * RANK_SPAN * score
-    parts = [Contribution(feature="model rank", value=score, log_odds=moved, note=f"weight {weight:g}")]
+    moved = min(0.0, weight * RANK_SPAN * score)
+    note = f"weight {weight:g}; it counts in the order, and raises no probability"
+    parts = [Contribution(feature="model rank", value=score, log_odds=moved, note=note)]
     probability = sigmoid(start + moved)
     if lower_trust:
         cut = 1.0 - weight * TRUST_CUT

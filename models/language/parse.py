@@ -13,7 +13,8 @@ MAX_ANSWER = 100_000
 MAX_STARTS = 50
 """Opening braces that are tried: prose in front of the object is short."""
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+# Blanks of the line alone: with `\s*` an answer of nothing but line ends took a minute.
+_FENCED = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.DOTALL)
 
 Part = TypeVar("Part", bound=BaseModel)
 

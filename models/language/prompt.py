@@ -76,7 +76,7 @@ def build_prompt(
         shown[f"p{number}"] = found
         texts.append((f"passage p{number} of {_clip(found.title, 80)!r}", text))
     blocks = [("incident", facts), ("candidates", offered), *texts]
-    code = fence_code(text for _, text in blocks)
+    code = fence_code(part for block in blocks for part in block)
     fenced = "\n".join(f"BEGIN DATA {code} {label}\n{text}\nEND DATA {code}" for label, text in blocks)
     ids = ", ".join(candidates) or "none"
     user = f"{fenced}\nCandidate ids: {ids}. Passage ids: {', '.join(shown) or 'none'}.\nAnswer with the JSON object."

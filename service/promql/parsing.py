@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import promql_parser as ast
 
 from models.domain.errors import BadInput
+from runbooks.queries import oversized
 from service.promql.aggregation import AGGREGATIONS
 from service.promql.functions import FUNCTIONS
 from service.promql.matchers import predicate
@@ -27,30 +28,20 @@ from service.promql.nodes import (
 )
 from service.promql.operators import OPERATORS
 
-MAX_LENGTH = 5_000
 MAX_DEPTH = 100
-"""Brackets within brackets: the parser recurses on the machine's stack, which thousands of them overflow."""
+"""Of the nodes that a parsed expression has."""
 
 
 @lru_cache(maxsize=1024)
 def parse(expression: str) -> Node:
     """The expression as nodes. Raises BadInput with the parser's words, or naming the part that is not supported."""
-    _bounded(expression)
+    if problem := oversized(expression):
+        raise BadInput(f"PromQL: an expression cannot be taken: {problem}; split it")
     try:
         parsed = ast.parse(expression)
     except ValueError as error:
         raise BadInput(f"PromQL {_short(expression)}: {' '.join(str(error).split())}") from error
     return _node(parsed, MAX_DEPTH)
-
-
-def _bounded(expression: str) -> None:
-    if len(expression) > MAX_LENGTH:
-        raise BadInput(f"PromQL: an expression of {len(expression)} characters; at most {MAX_LENGTH} are taken")
-    depth = 0
-    for character in expression:
-        depth += (character in "([{") - (character in ")]}")
-        if depth > MAX_DEPTH:
-            _too_deep()
 
 
 def _too_deep() -> NoReturn:
