@@ -6,6 +6,7 @@ Dialect: RE2 (https://github.com/google/re2/wiki/Syntax), which has neither look
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 
@@ -21,8 +22,7 @@ def matches_whole(pattern: str, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> Any:
     """The compiled pattern of RE2. Raises BadPattern."""
-    import re2
-
+    re2 = import_module("re2")  # it has no types
     options = re2.Options()
     options.log_errors = False
     try:
