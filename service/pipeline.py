@@ -35,6 +35,7 @@ from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
 from service.ports import LanguageModel, Source
 from service.remediation.postmortem import document_of, draft
+from service.reporting.record import Record
 from service.settings import Settings
 
 # Who only recommends has neither, and should not wait for the database's modules.
@@ -154,6 +155,11 @@ class Pipeline:
         """Why the act may not start now, whatever was decided before: the kill switch, or the environment's mode."""
         return _present(self.guard, "guard").refusal(execution.candidate)
 
+    def rehearse(self, execution: Execution) -> ActResult:
+        """What the act would do, in words; nothing is changed."""
+        step = Step(uses=execution.candidate.uses, arguments=execution.candidate.arguments)
+        return _present(self.actor, "actor").rehearse(execution, step)
+
     def execute(self, execution: Execution, name: str, step: Step) -> ActResult:
         """One act on the target: the candidate's own, or its rollback."""
         return _present(self.actor, "actor").act(execution, name, step)
@@ -163,10 +169,10 @@ class Pipeline:
         source = _present(self.source, "source")
         return verify(execution.candidate.verify, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL)
 
-    def learn(self, incident: Incident, recommendation: Recommendation, executions: Sequence[Execution]) -> str:
+    def learn(self, record: Record) -> str:
         """Write the postmortem draft into the corpus, where the next similar incident finds it. Returns its id."""
-        document = document_of(incident)
-        self.corpus.add_postmortem(document, draft(incident, recommendation, executions))
+        document = document_of(record.incident)
+        self.corpus.add_postmortem(document, draft(record))
         return document
 
 

@@ -1,13 +1,17 @@
-"""How an incident leaves Suture's hands, and how its ticket hears of it."""
+"""How an incident leaves Suture's hands, how its ticket hears of it, and what is written down for the next one."""
 
 from __future__ import annotations
 
-from models.domain.execution import ExecutionState
-from models.domain.incident import IncidentStatus
+from collections.abc import Sequence
+
+from models.domain.execution import Execution, ExecutionState
+from models.domain.incident import Incident, IncidentStatus
 from service.pipeline import Pipeline
 from service.remediation import words
 from service.remediation.closing import Closing
 from service.remediation.tickets import TicketOutbox
+from service.reporting.events import episodes_of
+from service.reporting.record import collect
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.recommendations import Recommendations
@@ -40,10 +44,7 @@ class Endings:
         helped = next(execution.id for execution in executions if execution.state is ExecutionState.SUCCEEDED)
         reason = "verified healthy after the remediation"
         self._incidents.advance(incident_id, episode, _S.RESOLVED, reason, {"execution": helped})
-        incident = self._incidents.get(incident_id)
-        document = self._pipeline.learn(incident, self._recommendations.latest(incident_id), executions[::-1])
-        text, key = f"postmortem draft {document} written", f"learned-{episode}"
-        self._incidents.record(incident_id, "learned", text, {"document": document}, key=key)
+        self._write_draft(incident_id, episode)
 
     def hand_over(self, incident_id: str, episode: int, reason: str) -> None:
         """Give the incident to a person, unless one has it by now."""
@@ -65,7 +66,10 @@ class Endings:
         self._incidents.advance(incident_id, episode, _S.ESCALATED, f"Suture could not go on: {reason}")
 
     def tell_tickets(self) -> None:
-        """Put what tickets are owed on the outbox. A crash before it is noted puts the same update there again."""
+        """Put what tickets are owed on the outbox, and draft the postmortem of what a person ended.
+
+        A crash before it is noted does the same again, which does no harm.
+        """
         for incident_id, owed in self._incidents.tickets_owed():
             incident = self._incidents.get(incident_id)
             executions = [execution for _, execution in self._executions.page(incident=incident_id, limit=100)]
@@ -75,4 +79,23 @@ class Endings:
                 self._outbox.comment(incident_id, key, text)
             elif incident.status in (_S.RESOLVED, _S.CLOSED) and self._incidents.has_ticket_updates(incident_id):
                 self._outbox.close(incident_id, key, text)
+            if _ended_by_a_person(incident) and (incident.status is _S.RESOLVED or _tried(incident, executions)):
+                self._write_draft(incident_id, incident.episode)
             self._incidents.ticket_told(incident_id, owed)
+
+    def _write_draft(self, incident_id: str, episode: int) -> None:
+        record = collect(incident_id, self._incidents, self._executions, self._recommendations)
+        document = self._pipeline.learn(record)
+        text, key = f"postmortem draft {document} written", f"learned-{episode}"
+        self._incidents.record(incident_id, "learned", text, {"document": document}, key=key)
+
+
+def _ended_by_a_person(incident: Incident) -> bool:
+    last = next((entry for entry in reversed(incident.timeline) if entry.kind == incident.status), None)
+    return incident.status in (_S.RESOLVED, _S.CLOSED) and last is not None and "by" in last.data
+
+
+def _tried(incident: Incident, executions: Sequence[Execution]) -> bool:
+    """Whether anything ran in the present episode: what failed is worth knowing, a false alarm is not."""
+    began = episodes_of(incident.timeline)[-1][0].at
+    return any(one.started_at is not None and one.started_at >= began for one in executions)

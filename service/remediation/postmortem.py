@@ -9,9 +9,12 @@ from typing import Any
 import yaml
 
 from models.domain.execution import Execution, ExecutionState
-from models.domain.incident import Incident, TimelineEntry
-from models.domain.recommendation import Recommendation
+from models.domain.incident import Incident, IncidentStatus
+from service.incident_report import report
 from service.remediation import words
+from service.reporting.facts import SUTURE, Attempt, Episode
+from service.reporting.markdown import event_line, times
+from service.reporting.record import Record
 
 
 def document_of(incident: Incident) -> str:
@@ -19,38 +22,34 @@ def document_of(incident: Incident) -> str:
     return incident.id.lower() + (f"-{incident.episode}" if incident.episode > 1 else "")
 
 
-def draft(incident: Incident, recommendation: Recommendation, executions: Sequence[Execution]) -> str:
+def draft(record: Record) -> str:
     """The document: front matter, then sections that retrieval can cut by their headings.
 
     Of an earlier episode of the same incident nothing is told again.
     """
-    timeline = episode_of(incident)
-    began = timeline[0].at if incident.episode > 1 and timeline else incident.started_at
-    own = [execution for execution in executions if execution.created_at >= began]
+    incident, episode = record.incident, report(record).episodes[-1]
+    tried = {attempt.execution for attempt in episode.attempts}
+    executions = [execution for execution in record.executions if execution.id in tried]
+    made = {recommended.id for recommended in episode.recommended}
+    recommendation = next((each for each in reversed(record.recommendations) if each.id in made), None)
     sections = {
-        "Symptoms": _symptoms(incident, began),
+        "Symptoms": _symptoms(incident, episode.times.started_at),
         "Impact": incident.impact.summary or "Not measured.",
         "Cause": _cause(incident),
-        "What was recommended": _inner(words.recommendation(recommendation)),
-        "What was done": _done(own),
-        "Times": _times(incident, timeline, began, own),
-        "Timeline": _timeline(timeline),
-        "Learnings": "- To be written.",
+        "What was recommended": _inner(words.recommendation(recommendation)) if recommendation else "Nothing.",
+        "What was done": _done(executions),
+        "Times": "\n".join(times(episode.times)),
+        "Timeline": "\n".join(event_line(event) for event in episode.timeline if event.kind != "seen"),
+        "Learnings": "\n".join(f"- {learning}" for learning in episode.learnings) or "- To be written.",
     }
-    head = f"---\n{yaml.safe_dump(_front(incident, began), sort_keys=False, allow_unicode=True)}---\n"
+    head = f"---\n{yaml.safe_dump(_front(incident, episode), sort_keys=False, allow_unicode=True)}---\n"
     title = f"# {words.one_line(incident.title)}\n"
     remark = "_Draft, written from the record. People finish the sections Cause and Learnings._\n"
     body = [f"## {name}\n\n{text}\n" for name, text in sections.items()]
-    return "\n".join([head, title, _summary(incident, own) + "\n", remark, *body])
+    return "\n".join([head, title, _summary(incident, episode) + "\n", remark, *body])
 
 
-def episode_of(incident: Incident) -> tuple[TimelineEntry, ...]:
-    """The timeline from where the incident was opened, or last reopened."""
-    starts = [place for place, entry in enumerate(incident.timeline) if entry.kind == "reopened"]
-    return incident.timeline[starts[-1] :] if starts else incident.timeline
-
-
-def _front(incident: Incident, began: datetime) -> dict[str, Any]:
+def _front(incident: Incident, episode: Episode) -> dict[str, Any]:
     return {
         "kind": "postmortem",
         "id": document_of(incident),
@@ -59,19 +58,36 @@ def _front(incident: Incident, began: datetime) -> dict[str, Any]:
         "services": list(incident.services),
         "severity": str(incident.severity),
         "environment": incident.environment,
-        "started_at": began.isoformat(timespec="seconds"),
+        "started_at": episode.times.started_at.isoformat(timespec="seconds"),
     }
 
 
-def _summary(incident: Incident, executions: Sequence[Execution]) -> str:
+def _summary(incident: Incident, episode: Episode) -> str:
     """One sentence: what broke and what helped. It is what a later incident's recommendation quotes."""
-    seen = words.one_line(incident.title)
-    helped = next((one for one in reversed(executions) if one.state is ExecutionState.SUCCEEDED), None)
+    seen, helped = f"{words.one_line(incident.title)} in {incident.environment}", episode.helped
     if helped is None:
-        return f"{seen} in {incident.environment}; no action of Suture resolved it."
-    took = f" {words.lasting(helped.verification.took)} later" if helped.verification else ""
-    act = f'"{helped.candidate.title}" ({helped.candidate.uses} on {helped.candidate.target})'
-    return f"{seen} in {incident.environment}, resolved by {act}, measured healthy{took}."
+        tried = "; ".join(_fell_short(one) for one in episode.attempts if one.acted_at or one.ended_at_stage == "act")
+        tried = tried or "no action of Suture resolved it"
+        ended = (
+            f", {episode.ended_as} by {episode.ended_by}: {episode.ending.rstrip('.')}" if _by_person(episode) else ""
+        )
+        return f"{seen}{ended}; {tried}."
+    took = helped.verified_in_seconds
+    later = f" {words.lasting(timedelta(seconds=took))} later" if took is not None else ""
+    return f"{seen}, resolved by {_act(helped)}, measured healthy{later}."
+
+
+def _fell_short(one: Attempt) -> str:
+    how = {ExecutionState.UNCERTAIN: "ended uncertain", ExecutionState.CANCELLED: "was cancelled"}.get(one.state)
+    return f"{_act(one)} {how or ('did not help' if one.ended_at_stage == 'verification' else 'failed')}"
+
+
+def _act(one: Attempt) -> str:
+    return f'"{one.title}" ({one.uses} on {one.target})'
+
+
+def _by_person(episode: Episode) -> bool:
+    return episode.ended_as in (IncidentStatus.RESOLVED, IncidentStatus.CLOSED) and episode.ended_by != SUTURE
 
 
 def _symptoms(incident: Incident, began: datetime) -> str:
@@ -94,26 +110,3 @@ def _inner(text: str) -> str:
     """A ticket's text as part of a section: its heading in bold, so that the section stays one."""
     head, _, rest = text.partition("\n")
     return f"**{head.removeprefix('### ')}**\n{rest}"
-
-
-def _timeline(timeline: Sequence[TimelineEntry]) -> str:
-    return "\n".join(f"- {entry.at:%H:%M:%S} {entry.kind}: {words.one_line(entry.text)}" for entry in timeline)
-
-
-def _times(
-    incident: Incident, timeline: Sequence[TimelineEntry], began: datetime, executions: Sequence[Execution]
-) -> str:
-    acted = [step.at for one in executions for step in one.steps if step.name == "act" and step.state == "done"]
-    marks = {
-        "Detected": incident.detected_at if incident.episode == 1 else began,
-        "Recommended": next((entry.at for entry in timeline if entry.kind == "recommended"), None),
-        "Acted": min(acted) if acted else None,
-        "Resolved": incident.ended_at,
-    }
-    lines = [f"- Began: {words.moment(began)}"]
-    lines += [f"- {name}: {_after(began, at)}" for name, at in marks.items()]
-    return "\n".join(lines)
-
-
-def _after(start: datetime, end: datetime | None) -> str:
-    return "not reached" if end is None else f"{words.lasting(max(end - start, timedelta(0)))} after that"

@@ -61,3 +61,13 @@ class Recommendations:
         if document is None:
             raise NotFound(f"there is no recommendation for {incident} yet")
         return Recommendation.model_validate(document)
+
+    def of(self, incident: str) -> list[Recommendation]:
+        """All recommendations for an incident, oldest first."""
+        query = (
+            select(recommendations.c.document)
+            .where(recommendations.c.incident == incident_number(incident))
+            .order_by(recommendations.c.number)
+        )
+        with self._database.read() as connection:
+            return [Recommendation.model_validate(document) for document in connection.execute(query).scalars()]

@@ -15,11 +15,10 @@ from models.domain.execution import (
     Verification,
 )
 from models.domain.incident import Incident, IncidentStatus, TimelineEntry
-from models.domain.recommendation import Candidate, Recommendation
+from models.domain.recommendation import Candidate
 from models.domain.runbook import Check
 from models.domain.signal import Signal, SignalKind
 from service.remediation import words
-from service.remediation.postmortem import document_of, draft
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVIL = "up`\n# Owned <script> [click](http://evil)"
@@ -97,22 +96,3 @@ def test_durations_have_the_precision_that_they_are_worth(seconds, said):
 
 def test_probabilities_are_never_certain():
     assert [words.percent(share) for share in (0.0, 0.004, 0.93, 0.999)] == ["below 1%", "below 1%", "93%", "above 99%"]
-
-
-def test_a_reopened_incident_gets_a_draft_of_its_own_which_tells_only_its_episode(incident, execution):
-    made = Recommendation(id="REC-7-2", incident="INC-7", created_at=NOW)
-    first = draft(incident, made, [execution])
-    assert document_of(incident) == "inc-7"
-    assert "shop is down in prod, resolved by" in first
-    later = NOW + timedelta(minutes=5)
-    reopened = incident.model_copy(
-        update={
-            "episode": 2,
-            "timeline": (*incident.timeline, TimelineEntry(at=later, kind="reopened", text="it came back")),
-        }
-    )
-    second = draft(reopened, made, [execution])
-    assert document_of(reopened) == "inc-7-2"
-    assert "id: inc-7-2" in second
-    assert "EXE-7-1-1" not in second
-    assert "verified" not in second.split("## Timeline")[1]
