@@ -38,6 +38,7 @@ from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.keys import Keys
 from service.store.recommendations import Recommendations
+from service.store.replicas import Replicas
 from service.store.samples import SampleStore
 from service.store.state import DetectorStates, KillSwitch
 from service.topology import load_topology
@@ -69,6 +70,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
     catalogue = verb_catalogue(executors)
     interruption = Interruption()
+    replicas = Replicas(database, audit, settings.replica_lease)
+    replica = Replica(settings.state_dir, replicas, settings.replica_lease, interruption)
     guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, kill_switch, executions, clock)
     pipeline = Pipeline(
         settings=settings,
@@ -80,9 +83,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         detector=_detector(settings, context),
         model=language_model(settings),
         guard=guard,
-        actor=Actor(executors, executions, clock, interruption.pause),
+        actor=Actor(executors, executions, clock, interruption.pause, replica.renew),
     )
-    replica = Replica(settings.state_dir)
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
     outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption)
@@ -117,7 +119,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
-        remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica, interruption),
+        replicas=replicas,
+        remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica, replicas, interruption),
     )
 
 

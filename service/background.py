@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from models.domain.errors import SutureError
 from service.parts import Parts
+from service.remediation.replica import BEATS
 from service.sources.scrape import Scraper
 
 _log = logging.getLogger(__name__)
@@ -85,8 +86,13 @@ def detector_loops(parts: Parts) -> list[Loop]:
 
 
 def worker_loops(parts: Parts) -> list[Loop]:
-    """Start remediations and tell tickets how incidents ended. By status, not by event: a restart misses nothing."""
+    """Stay alive, start remediations and tell tickets how incidents ended. By status, not by event: a restart misses
+    nothing.
+    """
+    beat = parts.settings.replica_lease / BEATS
     return [
+        Loop("heartbeat", beat, parts.remediation.beat),
+        Loop("continue-orphans", _RESCUE_EVERY, parts.remediation.continue_orphans),
         Loop("start-remediations", _START_EVERY, parts.remediation.start_open),
         Loop("look-again", _START_EVERY, parts.remediation.look_again),
         Loop("tell-endings", _START_EVERY, parts.remediation.tell_endings),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from service.store.incidents import Incidents
     from service.store.keys import Keys
     from service.store.recommendations import Recommendations
+    from service.store.replicas import Replicas
     from service.store.samples import SampleStore
     from service.store.state import DetectorStates, KillSwitch
 
@@ -56,6 +57,7 @@ class Parts:
     pipeline: Pipeline
     guard: Guard
     approvals: Approvals
+    replicas: Replicas
     remediation: Remediation
 
     def close(self) -> None:

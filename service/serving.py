@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from models.domain.base import format_duration
-from models.domain.errors import BadInput
+from models.domain.errors import BadInput, Unavailable
 from service.app import WORKS, build_parts, start_role, stop_role
 from service.background import Loop
 from service.parts import Parts
@@ -21,10 +24,14 @@ _log = logging.getLogger(__name__)
 
 _GRACE = 10
 """Seconds that requests in progress have at the end."""
+_LOST_SECONDS = 30.0
+"""A replica that lost its lease ends within this time, whatever hangs."""
 
 
 def serve(settings: Settings, role: str = "all") -> None:
-    """Run until Ctrl-C or SIGTERM. Raises BadInput for what cannot be used: settings, folder, port."""
+    """Run until Ctrl-C or SIGTERM. Raises BadInput for what cannot be used: settings, folder, port; Unavailable where
+    another replica has taken over, so that a process manager starts this one anew.
+    """
     # A termination ends the service in the same orderly way as Ctrl-C, before uvicorn listens to signals too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
@@ -32,8 +39,11 @@ def serve(settings: Settings, role: str = "all") -> None:
         _taken(settings.host, settings.port) as listener,
         _running(settings, role) as parts,
     ):
+        parts.remediation.replica.when_lost(_end)
         _announce(parts, role, listener)
         _answer(parts, listener)
+    if parts.remediation.replica.lost:
+        raise Unavailable("the lease was lost and another replica has taken over; start this one again")
     _log.info("stopped; what was in progress continues at the next start")
 
 
@@ -50,6 +60,17 @@ def _running(settings: Settings, role: str) -> Iterator[Parts]:
         yield parts
     finally:
         stop_role(parts, loops)
+
+
+def _end() -> None:
+    """As on SIGTERM; without mercy where that takes too long, since steps may wait for what others now do."""
+
+    def at_last() -> None:
+        time.sleep(_LOST_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=at_last, name="end", daemon=True).start()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answer(parts: Parts, listener: socket.socket) -> None:

@@ -49,12 +49,16 @@ class Actor:
         executions: Executions,
         clock: Clock,
         pause: Callable[[float], None] = time.sleep,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pause` waits for so many seconds, or ends the step where the worker stops."""
+        """`pause` waits for so many seconds, or ends the step where the worker stops. `ready` is asked right before
+        each attempt at an act: it returns where this worker may act, and ends the step where another has taken over.
+        """
         self._executors = executors
         self._executions = executions
         self._clock = clock
         self._pause = pause
+        self._ready = ready
 
     def rehearse(self, execution: Execution, step: Step) -> ActResult:
         """What `step` would do, in words, having changed nothing; `failed` where it could not be done."""
@@ -116,11 +120,13 @@ class Actor:
 
     def _after_a_crash(self, execution: Execution, marker: StepRecord, executor: Executor, call: Call) -> ActResult:
         name = marker.name
-        for known in execution.steps:
-            if known.name == name and known.state != "started":
-                return ActResult(result=known.state, detail=known.detail, outputs=known.data)
+        if (known := _known(execution, name)) is not None:
+            return known
         # Never by the wall clock, which may have been set since; nor by that of another machine.
         effect = self._settled(executor, call, elapsed_since(marker.uptime) or 0.0)
+        # A replica that was taken over in mid-act may have ended it meanwhile, and said how.
+        if (known := _known(self._executions.get(execution.id), name)) is not None:
+            return known
         if effect is Effect.HAPPENED:
             detail = "Suture was interrupted while it acted; the target says that the act happened"
             return self._record(execution, name, ActResult(result="done", detail=detail))
@@ -133,7 +139,7 @@ class Actor:
         for last in (*[False] * (_ATTEMPTS - 1), True):
             began = time.monotonic()
             try:
-                outputs = self._with_retries(executor.name, executor.act, call)
+                outputs = self._with_retries(executor.name, executor.act, call, self._ready)
             except Exception as error:  # noqa: BLE001  (of a third party's code, in mid-act: the target is asked)
                 judged = self._judge(executor, call, error, time.monotonic() - began)
                 if judged is None and not last:
@@ -190,7 +196,9 @@ class Actor:
         self._executions.record(execution.id, record)
         return result
 
-    def _with_retries(self, name: str, function: Callable[[Call], Any], call: Call) -> Any:
+    def _with_retries(
+        self, name: str, function: Callable[[Call], Any], call: Call, ready: Callable[[], None] = lambda: None
+    ) -> Any:
         # Only where the target was not touched: everything else is for `observe` and people.
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
@@ -199,7 +207,12 @@ class Actor:
             sleep=self._pause,
             reraise=True,
         )
-        return attempts(call_within, _limit(call), f"{name}/{call.verb}", function, call)
+
+        def attempt() -> Any:
+            ready()
+            return call_within(_limit(call), f"{name}/{call.verb}", function, call)
+
+        return attempts(attempt)
 
     def _within(self, executor: Executor, function: Callable[[Call], Any], call: Call) -> Any:
         return call_within(_limit(call), f"{executor.name}/{call.verb}", function, call)
@@ -223,6 +236,12 @@ class _Watch:
             except OperationalError as error:  # an act does not fail since the database is away
                 _log.warning("%s: cannot be asked whether it was cancelled: %s", self._execution, error.orig)
         return self._cancelled
+
+
+def _known(execution: Execution, name: str) -> ActResult | None:
+    """How the act of that name ended, where that is recorded."""
+    ended = next((step for step in execution.steps if step.name == name and step.state != "started"), None)
+    return None if ended is None else ActResult(result=ended.state, detail=ended.detail, outputs=ended.data)
 
 
 def _never() -> bool:

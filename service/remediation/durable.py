@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbos import DBOS, DBOSClient, EnqueueOptions
 
 APPLICATION = "suture"
-WORKFLOW_VERSION = "2"
+WORKFLOW_VERSION = "3"
 """DBOS continues a workflow only with code of the same version. Raise it when the order of steps changes."""
 
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -33,12 +33,21 @@ def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
         "name": APPLICATION,
         "system_database_url": workflow_database(settings),
         "application_version": WORKFLOW_VERSION,
-        # Each replica continues its own workflows after a restart.
+        # A new one at each start: what a replica leaves behind is continued by another, or by its own next start.
         "executor_id": replica,
         "log_level": "WARNING",
     }
     DBOS(config=config)
     return DBOS
+
+
+def continue_workflows(dbos: type[DBOS], replicas: set[str]) -> None:
+    """Let any replica of this version go on with what the given ones, which are dead, had begun.
+
+    DBOS' public `resume_workflows` would not do: it also begins what a live replica took up since, and takes a ticket's
+    update out of its queue. This one changes, in one statement, only what still belongs to the dead.
+    """
+    dbos._recover_pending_workflows(sorted(replicas))
 
 
 def workflow_database(settings: Settings) -> str:
@@ -55,24 +64,32 @@ class WorkflowClient:
     """Talks to workflows through their database: from a step, from the API, or from another process alike."""
 
     def __init__(self, settings: Settings) -> None:
+        self.version = WORKFLOW_VERSION
         self._url = workflow_database(settings)
         self._opening = threading.Lock()
         self._client: DBOSClient | None = None
 
-    def ended(self, workflows: list[str], replica: str) -> dict[str, str]:
-        """Those of the workflows in which nothing will go on, with why: they ended, or this replica began them with
-        code of another version.
+    def ended(self, workflows: list[str], versions: set[str]) -> dict[str, str]:
+        """Those of the workflows in which nothing will go on, with why: they ended, or were begun with code of a
+        version that is none of `versions`, those that replicas run.
         """
         if not workflows:
             return {}
         found = self._open().list_workflows(workflow_ids=workflows, load_input=False, load_output=False)
         ended = {one.workflow_id: one.status.lower() for one in found if one.status in _ENDED}
         outdated = {
-            one.workflow_id: f"it was begun by version {one.app_version} of the workflow, this is {WORKFLOW_VERSION}"
+            one.workflow_id: f"it was begun by version {one.app_version} of the workflow, this is {self.version}"
             for one in found
-            if one.executor_id == replica and one.app_version not in (None, WORKFLOW_VERSION)
+            if one.app_version not in (None, self.version, *versions)
         }
         return outdated | ended
+
+    def runners(self) -> set[str]:
+        """Replicas that have begun workflows of this version and not ended them."""
+        pending = self._open().list_workflows(
+            status="PENDING", app_version=self.version, load_input=False, load_output=False
+        )
+        return {one.executor_id for one in pending if one.executor_id}
 
     def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any) -> None:
         """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -18,6 +18,11 @@ class Interruption:
         self._changed = threading.Condition()
         self._stopping = False
         self._working = 0
+        self._ask: Callable[[], None] | None = None
+
+    def ask_first(self, question: Callable[[], None]) -> None:
+        """`check` asks this too: it returns where work may go on, and raises Stopped where it may not."""
+        self._ask = question
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -35,16 +40,29 @@ class Interruption:
         """Raises Stopped once this worker stops."""
         if self._stopping:
             raise Stopped
+        if self._ask is not None:
+            self._ask()
 
     def pause(self, seconds: float) -> None:
         """As `time.sleep`. Raises Stopped, at once, when this worker stops."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopping, timeout=max(0.0, seconds))
+        self.rest(seconds)
         self.check()
 
-    def stop(self, seconds: float) -> bool:
-        """Stop; waits so long for what cannot be cut short, such as an act. Whether all ended."""
+    def rest(self, seconds: float) -> None:
+        """As `pause`, for what `check` itself asks."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, timeout=max(0.0, seconds))
+        if self._stopping:
+            raise Stopped
+
+    def begin_to_stop(self) -> None:
+        """Nothing new is begun from now on."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+
+    def stop(self, seconds: float) -> bool:
+        """Stop; waits so long for what cannot be cut short, such as an act. Whether all ended."""
+        self.begin_to_stop()
+        with self._changed:
             return self._changed.wait_for(lambda: self._working == 0, timeout=seconds)

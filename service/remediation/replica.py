@@ -1,27 +1,69 @@
-"""Who a worker is, over restarts: workflows in progress continue where they were begun, and nowhere else meanwhile."""
+"""Who a worker is, and whether it still is: it works only while its lease holds, and another one goes on after that.
+
+A replica gives a sign of life every sixth of its lease, by the database's clock. One that gave none for a whole lease
+is taken over. It may be alive all the same: paused, or cut off from the database. So it asks before each step whether
+its lease holds, and before each act it has it renewed.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import logging
+import socket
+import threading
 import uuid
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from models.domain.errors import Conflict
 from service.files import write_once
+from service.remediation.interruption import Interruption, Stopped
+from service.remediation.uptime import seconds_up
+from service.store.replicas import Replicas
 
-_IDENTITY = "replica-id"
+_log = logging.getLogger(__name__)
+
+_HOME = "replica-id"
 _LOCK = "worker.lock"
+_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+_AGAIN_SECONDS = 0.5
+"""Between two tries while the database is away."""
+
+BEATS = 6
+"""Signs of life in a lease: a few may be lost. It holds for one of them less than others wait, by its own clock."""
 
 
 class Replica:
-    """One worker, by its state folder. Two that took themselves for the same would both continue a workflow."""
+    """One worker, from the start of its process to its end."""
 
-    def __init__(self, state_dir: Path) -> None:
-        """The identity is made on first use, and kept in the folder."""
+    def __init__(
+        self,
+        state_dir: Path,
+        replicas: Replicas,
+        lease: timedelta,
+        interruption: Interruption,
+        seconds: Callable[[], float] = seconds_up,
+    ) -> None:
+        """`seconds` is a clock that nobody sets."""
         self._folder = state_dir
+        self._replicas = replicas
+        self._lease = lease.total_seconds()
+        self._interruption = interruption
+        self._seconds = seconds
         self._lock: IO[str] | None = None
-        self.identity = write_once(state_dir / _IDENTITY, uuid.uuid4().hex)
+        self._beat_at = self._seconds()
+        self._patient_until = self._beat_at
+        self._losing = threading.Lock()
+        self._when_lost: Callable[[], None] = lambda: None
+        self.home = write_once(state_dir / _HOME, uuid.uuid4().hex)
+        self.identity = uuid.uuid4().hex
+        self.lost = False
+        self._begun = False
 
     def claim(self) -> None:
         """Hold the folder until this process ends, however it ends. Raises Conflict where another worker holds it."""
@@ -37,8 +79,71 @@ class Replica:
             ) from error
         self._lock = file
 
-    def release(self) -> None:
-        """Let another worker have the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+    def begin(self, version: str) -> None:
+        """Be alive from now on, with code of that version of the workflow. What ran on the folder before is over."""
+        began = self._seconds()
+        self._replicas.add(self.identity, home=self.home, host=socket.gethostname(), version=version)
+        self._beat_at = self._patient_until = began
+        self._begun = True
+        self._interruption.ask_first(self.hold)
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Call this once, when the lease is lost."""
+        self._when_lost = call
+
+    def beat(self) -> None:
+        """A sign of life. Raises Stopped where the lease is lost, SQLAlchemy's errors where the database is away."""
+        began = self._seconds()
+        if not self._replicas.beat(self.identity):
+            self._lose()
+            raise Stopped
+        if began - self._beat_at > self._lease:
+            # The database was away for the others, too: they are silent, not dead.
+            self._patient_until = began + self._lease / 2
+        self._beat_at = began
+
+    def hold(self) -> None:
+        """Return where the lease holds; where it may have ended, wait for the database's word. Raises Stopped."""
+        while self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS):
+            self.renew()
+
+    def renew(self) -> None:
+        """Return with a whole lease ahead, however long the database is away. Raises Stopped."""
+        while self._begun:
+            if self.lost:
+                raise Stopped
+            try:
+                self.beat()
+                return
+            except _AWAY as error:
+                _log.warning("nothing is begun until the database confirms the lease: %s", error)
+                self._interruption.rest(_AGAIN_SECONDS)
+
+    def take_over(self) -> bool:
+        """Take over the replicas that are dead; whether there were any."""
+        if self._seconds() < self._patient_until:
+            return False
+        hosts = self._replicas.take_over(self.identity)
+        if hosts:
+            _log.warning("replicas that ended are taken over: %d, on %s", len(hosts), ", ".join(sorted(set(hosts))))
+        return bool(hosts)
+
+    def end(self, *, finished: bool) -> None:
+        """Work no more. `finished`: nothing of it goes on, so that others may continue at once. Frees the folder."""
+        if self._lock is None:
+            return
+        try:
+            if finished and not self.lost:
+                self._replicas.leave(self.identity)
+        except _AWAY as error:
+            _log.warning("the database does not hear that this replica ends; its lease will: %s", error)
+        self._lock.close()
+        self._lock = None
+
+    def _lose(self) -> None:
+        with self._losing:
+            first, self.lost = not self.lost, True
+        if first:
+            _log.error("the lease is lost: another replica continues what this one was doing; it ends")
+            self._interruption.begin_to_stop()
+            self._when_lost()

@@ -13,7 +13,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def uptime() -> str:
     """Now, as `<boot>:<seconds since it>`. Where the system does not name its boots, each process is one."""
-    return f"{_boot()}:{_seconds():.3f}"
+    return f"{_boot()}:{seconds_up():.3f}"
 
 
 def elapsed_since(mark: str) -> float | None:
@@ -22,7 +22,7 @@ def elapsed_since(mark: str) -> float | None:
     if not boot or boot != _boot():
         return None
     with suppress(ValueError):
-        elapsed = _seconds() - float(seconds)
+        elapsed = seconds_up() - float(seconds)
         return elapsed if elapsed >= 0 else None
     return None
 
@@ -34,7 +34,8 @@ def _boot() -> str:
     return uuid.uuid4().hex
 
 
-def _seconds() -> float:
+def seconds_up() -> float:
+    """Of this machine, by a clock that nobody sets."""
     # Counts while the machine is suspended, too. https://man7.org/linux/man-pages/man2/clock_gettime.2.html
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

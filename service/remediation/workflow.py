@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from models.domain.incident import WORKING_STATUSES, IncidentStatus
 from service.remediation.deciding import Deciding
-from service.remediation.durable import WorkflowClient
+from service.remediation.durable import WorkflowClient, continue_workflows
 from service.remediation.endings import Endings
 from service.remediation.executing import Executing
-from service.remediation.interruption import Interruption
+from service.remediation.interruption import Interruption, Stopped
 from service.remediation.replica import Replica
 from service.remediation.starting import Starting
 from service.remediation.tickets import TicketOutbox
 from service.settings import Settings
 from service.store.incidents import Incidents
+from service.store.replicas import Replicas
 
 if TYPE_CHECKING:
     from dbos import DBOS
@@ -60,6 +61,7 @@ class Remediation:
         settings: Settings,
         client: WorkflowClient,
         replica: Replica,
+        replicas: Replicas,
         interruption: Interruption,
     ) -> None:
         self._dbos = dbos
@@ -68,7 +70,8 @@ class Remediation:
         self._incidents = incidents
         self._settings = settings
         self._client = client
-        self._replica = replica
+        self.replica = replica
+        self._replicas = replicas
         self._interruption = interruption
 
         @dbos.workflow(name="remediate")
@@ -79,24 +82,44 @@ class Remediation:
         self._workflow = remediate
 
     def claim(self) -> None:
-        """Make sure that no other worker has this replica's workflows. Raises Conflict."""
-        self._replica.claim()
+        """Make sure that no other worker has this replica's folder. Raises Conflict."""
+        self.replica.claim()
 
     def launch(self) -> None:
-        """Begin to work: unfinished workflows of this replica continue. Raises Conflict as `claim` does."""
+        """Begin to work; what this folder's former replica left unfinished continues. Raises Conflict as `claim`."""
         self.claim()
+        self.replica.begin(self._client.version)
         self._dbos.launch()
         self._outbox.register()
+        self.continue_orphans()
 
     def stop(self) -> None:
-        """Stop working; what is in progress continues at the next launch."""
-        if not self._interruption.stop(_STOP_SECONDS):
-            _log.warning("stopped during an act; the next start asks its target what became of it")
+        """Stop working; what is in progress continues at the next launch, or on another replica."""
+        finished = self._interruption.stop(_STOP_SECONDS)
+        if not finished:
+            _log.warning("stopped during an act; whoever continues asks its target what became of it")
         self._client.close()
         # A queue's thread may still take up a workflow: it is lost to this process alone, and no news to anybody.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         self._dbos.destroy(destroy_registry=True)
-        self._replica.release()
+        self.replica.end(finished=finished)
+
+    def beat(self) -> None:
+        """Give a sign of life, and take over those that give none any more."""
+        try:
+            self.replica.beat()
+        except Stopped:
+            return
+        if self.replica.take_over():
+            self.continue_orphans()
+
+    def continue_orphans(self) -> None:
+        """Have everything continued whose replica is dead: also what it began when it had not noticed that yet."""
+        runners = self._client.runners()
+        # In this order: one that starts in between is working before it runs anything.
+        orphaned = runners - self._replicas.working()
+        if orphaned:
+            continue_workflows(self._dbos, orphaned)
 
     def start_open(self) -> None:
         """Start the workflow of each open incident's present episode; a second start of the same one does nothing."""
@@ -113,7 +136,8 @@ class Remediation:
     def rescue(self) -> None:
         """Hand over incidents whose workflow ended without them: they would wait for ever."""
         waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
-        for workflow, how in self._client.ended(list(waiting), self._replica.identity).items():
+        versions = self._replicas.versions(self.replica.identity, self.replica.home)
+        for workflow, how in self._client.ended(list(waiting), versions).items():
             self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how})")
 
     def cancel(self, execution: str, by: str) -> None:

@@ -187,8 +187,13 @@ maintenance = Table(
 replicas = Table(
     "replicas",
     metadata,
+    # A new one at each start of the process.
     Column("identity", String(64), primary_key=True),
+    # The state folder, over restarts.
+    Column("home", String(64), nullable=False),
     Column("host", _Words(200), nullable=False),
+    # Of the workflow's code.
+    Column("version", String(64), nullable=False),
     # Unix seconds by the database's own clock: replicas' clocks may differ.
     Column("beat_at", Float, nullable=False),
     Column("taken_by", String(64)),

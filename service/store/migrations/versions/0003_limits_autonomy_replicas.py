@@ -55,7 +55,9 @@ def upgrade() -> None:
     op.create_table(
         "replicas",
         sa.Column("identity", sa.String(length=64), primary_key=True),
+        sa.Column("home", sa.String(length=64), nullable=False),
         sa.Column("host", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("beat_at", sa.Float(), nullable=False),
         sa.Column("taken_by", sa.String(length=64), nullable=True),
     )
