@@ -7,11 +7,14 @@ from typing import Any
 
 import yaml
 
-from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, Layout
+from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, WORKERS, Layout
+from service.settings import LIBRARY
 
 ENVIRONMENT = "sandbox"
 POLICIES = Path(__file__).resolve().parent / "policies"
 """Permits what the sandbox's own executors can do, and nothing else."""
+RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
+"""What only the sandbox has; beside the library."""
 SCRAPED = {
     "shop": {"service": "shop", "process": "shop"},
     "shop-standby": {"service": "shop", "process": "shop-standby"},
@@ -31,12 +34,31 @@ TOPOLOGY = {
         "proxy": {
             "depends_on": ["shop"],
             "environment": ENVIRONMENT,
-            "labels": {"process": "proxy", "certificate": "shop", "domain": SERVER_NAME, **_RATES},
+            "labels": {
+                "process": "proxy",
+                "certificate": "shop",
+                "domain": SERVER_NAME,
+                "expiry_metric": "proxy_certificate_not_after_seconds",
+                "tls_metric": "proxy_tls_ready",
+                **_RATES,
+            },
         },
         "shop": {
             "depends_on": ["orders-db"],
             "environment": ENVIRONMENT,
-            "labels": {"process": "shop", "router": "shop", **_RATES},
+            "labels": {
+                "process": "shop",
+                "router": "shop",
+                "standby_process": "shop-standby",
+                "release_program": "shop-release",
+                "latency_objective": "0.05",
+                "scale_program": "shop-workers",
+                "workers_metric": "shop_workers",
+                "utilisation_metric": "shop_worker_utilisation",
+                "workers": str(WORKERS),
+                "workers_at_peak": "3",
+                **_RATES,
+            },
         },
         "orders-db": {"environment": ENVIRONMENT, "labels": {"process": "postgres", **_RATES}},
     }
@@ -70,6 +92,7 @@ def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
         # A minute without a new signal separates two incidents: nobody wants to watch for five.
         "group_window": "60s",
         "resolve_after": "60s",
+        "runbooks": [str(LIBRARY), str(RUNBOOKS)],
         "policies": str(POLICIES),
         "modes": {ENVIRONMENT: "auto"},
         # Nothing here is anybody's: an action need not earn it first.

@@ -29,6 +29,8 @@ class Fault(ABC):
     """The program that is broken, by its name under supervisor. It must run for there to be something to break."""
     cures: ClassVar[tuple[str, ...]]
     """The actions, as `executor/verb`, that cure it, each alone. None where nothing that Suture may do there does."""
+    alert: ClassVar[str | None] = None
+    """The alert of a monitoring rule that tells of it, where it is no departure that a detector should find."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -46,6 +48,10 @@ class Fault(ABC):
     @abstractmethod
     def repaired(self) -> bool:
         """Whether what was broken serves its clients again, asked of the target itself."""
+
+    def alerting(self) -> bool:
+        """Whether the rule of `alert` holds now."""
+        return False
 
     @abstractmethod
     def heal(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from evals.sandbox.fault import Fault as Fault  # noqa: PLC0414
-from evals.sandbox.faults_database import ExhaustConnections, KillDatabase, WrongRemedy
+from evals.sandbox.faults_database import CrowdConnections, ExhaustConnections, KillDatabase, WrongRemedy
 from evals.sandbox.faults_proxy import ExpiredCertificate
-from evals.sandbox.faults_shop import BadRelease, BrokenStart, HangService, KillService, Overload
+from evals.sandbox.faults_shop import BadRelease, BrokenStart, HangService, IdleWorkers, KillService, Overload
 from evals.sandbox.sandbox import Sandbox
 from models.domain.errors import BadInput
 
@@ -17,10 +17,12 @@ FAULTS: dict[str, type[Fault]] = {
         KillDatabase,
         ExhaustConnections,
         Overload,
+        IdleWorkers,
         BrokenStart,
         BadRelease,
         ExpiredCertificate,
         WrongRemedy,
+        CrowdConnections,
     )
 }
 

@@ -48,6 +48,40 @@ class KillDatabase(_DatabaseFault):
                 process.kill()
 
 
+class BatchJob:
+    """The faulty batch job (`outsider`), as a process of this one."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, most: int = ORDINARY_CONNECTIONS) -> None:
+        """Let it take connections, `most` at most."""
+        environment: dict[str, Any] = {
+            **os.environ, "OUTSIDER_DSN": self._sandbox.layout.dsn("batch"), "OUTSIDER_MOST": str(most),
+        }  # fmt: skip
+        with self._sandbox.layout.log("outsider").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "evals.sandbox.outsider"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def holds(self) -> int:
+        """How many connections it has."""
+        with psycopg.connect(self._sandbox.layout.dsn("postgres"), autocommit=True) as superuser:
+            return int((superuser.execute(_CLIENTS).fetchone() or (0,))[0])
+
+    def end(self) -> None:
+        """End it, with its connections."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
 class ExhaustConnections(_DatabaseFault):
     """A batch job (`outsider`) takes every connection that the database has for ordinary clients.
 
@@ -61,33 +95,19 @@ class ExhaustConnections(_DatabaseFault):
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
-        self._outsider: subprocess.Popen[bytes] | None = None
+        self._job = BatchJob(sandbox)
 
     def heal(self) -> None:
         """End the batch job, where the server's restart has not done so."""
-        self._end_outsider()
+        self._job.end()
         super().heal()
 
-    def _end_outsider(self) -> None:
-        if self._outsider is not None:
-            self._outsider.kill()
-            self._outsider.wait()
-
     def _break(self, pid: int) -> None:  # noqa: ARG002
-        environment: dict[str, Any] = {**os.environ, "OUTSIDER_DSN": self.sandbox.layout.dsn("batch")}
-        with self.sandbox.layout.log("outsider").open("ab") as log:
-            self._outsider = subprocess.Popen(
-                [sys.executable, "-m", "evals.sandbox.outsider"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._job.start()
         try:
             self._cut_shop_connections()
         except BaseException:
-            self._end_outsider()
+            self._job.end()
             raise
 
     def _cut_shop_connections(self) -> None:
@@ -109,6 +129,37 @@ class ExhaustConnections(_DatabaseFault):
             if batch < ORDINARY_CONNECTIONS <= batch + shop:
                 superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
             return bool(batch >= ORDINARY_CONNECTIONS)
+
+
+class CrowdConnections(Fault):
+    """The batch job takes half of the connections and stays there: much more than usual, and room for everybody.
+
+    No client suffers. To restart the database for it would be worse than the batch job.
+    """
+
+    name = "crowd_connections"
+    title = "A batch job takes half of the database's connections"
+    how = f"{ORDINARY_CONNECTIONS // 2} of {ORDINARY_CONNECTIONS} connections taken and held; the others are free"
+    service = "orders-db"
+    process = "postgres"
+    cures = ()
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self._job = BatchJob(sandbox)
+
+    def repaired(self) -> bool:
+        """Whether the batch job holds nothing, and customers are served."""
+        with suppress(psycopg.Error):
+            return self._job.holds() == 0 and front_door_serves(self.sandbox)
+        return False
+
+    def heal(self) -> None:
+        """End the batch job."""
+        self._job.end()
+
+    def _break(self, pid: int) -> None:  # noqa: ARG002
+        self._job.start(ORDINARY_CONNECTIONS // 2)
 
 
 class WrongRemedy(Fault):

@@ -14,12 +14,12 @@ from evals.sandbox.releases import RELEASES, Releases
 from evals.sandbox.routing import active_pool, switch
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.shop_release import deploy, runs
-from evals.sandbox.shop_workers import set_workers
+from evals.sandbox.shop_workers import set_workers, workers
 from models.domain.errors import BadInput, Unavailable
 
 _STABLE, _SLOW = (release.version for release in RELEASES)
-BUSY = 0.8
-"""Utilisation above which a worker keeps its customers waiting."""
+BUSY, IDLE = 0.8, 0.3
+"""Utilisation above which a worker keeps its customers waiting, and below which several have too little to do."""
 
 
 class _SignalFault(RestartFault):
@@ -156,3 +156,41 @@ class Overload(Fault):
 
     def _is_peak(self) -> bool:
         return read_load(self.sandbox.layout.load_file) == LOADS["peak"]
+
+
+class IdleWorkers(Fault):
+    """A sale is over, and the workers that were added for it have nothing to do.
+
+    Nobody suffers, so a rule of the monitoring tells of it. That is also how `Overload` goes on, once it was cured.
+    """
+
+    name = "idle_workers"
+    title = "The sale is over, and the added workers have nothing to do"
+    how = f"{LOADS['base'].rate:.0f} customers a second again; the rule WorkersIdle fires at a utilisation below {IDLE}"
+    service = "shop"
+    process = "shop"
+    cures = ("script/run",)
+    alert = "WorkersIdle"
+
+    def alerting(self) -> bool:
+        """Whether there are more workers than usual, and each is idle most of the time."""
+        try:
+            seen = self.sandbox.metrics("shop")
+        except Unavailable:
+            return False
+        return seen["shop_workers"] > WORKERS and seen["shop_worker_utilisation"] < IDLE
+
+    def repaired(self) -> bool:
+        """Whether the shop has its usual workers, and serves."""
+        return workers(self.sandbox) == WORKERS and front_door_serves(self.sandbox)
+
+    def heal(self) -> None:
+        """Take the added workers away."""
+        if not shop_serves(self.sandbox):
+            restart_shop(self.sandbox)
+        set_workers(self.sandbox, WORKERS)
+
+    def _break(self, pid: int) -> None:  # noqa: ARG002
+        set_load(self.sandbox.layout, "base")
+        if workers(self.sandbox) == WORKERS:
+            set_workers(self.sandbox, WORKERS + 1)

@@ -1,7 +1,8 @@
 """A faulty batch job: opens database connections until the server refuses, and holds them.
 
-`python -m evals.sandbox.outsider`, with OUTSIDER_DSN in the environment. It takes every slot that becomes free. It ends
-when one of its connections is cut, as a restart of the server does, or after MAX_SECONDS.
+`python -m evals.sandbox.outsider`, with OUTSIDER_DSN in the environment. It takes every slot that becomes free, or as
+many as OUTSIDER_MOST says. It ends when one of its connections is cut, as a restart of the server does, or after
+MAX_SECONDS.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_SECONDS = 900.0
 def main() -> None:
     """Take and hold. Nothing is raised: the end of the connections is the end of the job."""
     dsn = os.environ["OUTSIDER_DSN"]
+    most = float(os.environ.get("OUTSIDER_MOST", "inf"))
     held: list[psycopg.Connection[tuple[object, ...]]] = []
     pause = RETRY
     end = time.monotonic() + MAX_SECONDS
@@ -28,6 +30,9 @@ def main() -> None:
                 connection.execute("SELECT 1")
         except psycopg.Error:
             return
+        if len(held) >= most:
+            time.sleep(SLOWEST_RETRY)
+            continue
         try:
             held.append(psycopg.connect(dsn, autocommit=True))
             pause = RETRY

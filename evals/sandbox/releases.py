@@ -69,6 +69,11 @@ class History:
         before = [one.version for one in self.deployments if one.version != self.current]
         return before[-1] if before else self.current
 
+    def since(self, version: str) -> datetime:
+        """Since when a version is out. A return to the stable one is no news: that counts from its first time."""
+        times = [datetime.fromisoformat(one.at) for one in self.deployments if one.version == version]
+        return times[0] if version == self.stable else times[-1]
+
     def deployed(self, version: str, at: datetime, key: str) -> History:
         """The history after one more deployment.
 
@@ -96,7 +101,7 @@ class Releases:
         return self._folder / f"{version}.json"
 
     def create(self, at: datetime) -> None:
-        """Write all releases; the first is current and stable."""
+        """Write all releases; the first is current and stable, deployed `at`."""
         for release in RELEASES:
             self.file(release.version).write_text(json.dumps(asdict(release), indent=1))
         first = RELEASES[0].version

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,8 @@ from models.domain.errors import Unavailable
 
 START_SECONDS = 30.0
 """Start takes about 4 s on two idle cores; a busy machine gets this long."""
+STABLE_FOR = timedelta(days=7)
+"""How long the shop's stable release is said to have run when the sandbox starts."""
 
 
 class Sandbox:
@@ -137,7 +140,7 @@ class Sandbox:
 def _furnish(layout: Layout) -> None:
     """Write what the programs read at their start."""
     authority.create(layout)
-    Releases(layout.releases).create(utc_now())
+    Releases(layout.releases).create(utc_now() - STABLE_FOR)
     set_load(layout, "base")
     switch(layout, "primary")
     write_scripts(layout)

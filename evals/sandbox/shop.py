@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from evals.sandbox.releases import Release
+from evals.sandbox.releases import Release, Releases
 from evals.sandbox.shop_metrics import Metrics, expose
 from evals.sandbox.utilisation import Utilisation
 
@@ -39,8 +39,9 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
 
 def create_app() -> FastAPI:
     """The application of one worker. Reads SHOP_DSN, SHOP_IDLE_CONNECTIONS and SHOP_RELEASE from the environment."""
-    release = Release.read(Path(os.environ["SHOP_RELEASE"]))
-    metrics = Metrics(release.version)
+    file = Path(os.environ["SHOP_RELEASE"])
+    release = Release.read(file)
+    metrics = Metrics(release.version, Releases(file.parent).history().since(release.version))
     utilisation = Utilisation()
     pool: Pool = AsyncConnectionPool(
         os.environ["SHOP_DSN"],

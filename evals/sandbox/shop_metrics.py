@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -24,7 +25,8 @@ _WORKERS, _UTILISATION = "shop_workers", "shop_worker_utilisation"
 class Metrics:
     """The share that one worker has of the shop's metrics."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, deployed: datetime) -> None:
+        """`version` is out since `deployed`."""
         nowhere = CollectorRegistry()  # the files are read, not the objects
 
         def gauge(name: str, words: str) -> Gauge:
@@ -45,6 +47,11 @@ class Metrics:
             "shop_release_info", "1: this release runs", ["version"], registry=nowhere, multiprocess_mode="livemax"
         )
         release.labels(version).set(1)
+        since = Gauge(
+            "deployment_timestamp_seconds", "Since when this release is out, unix time",
+            registry=nowhere, multiprocess_mode="livemax",
+        )  # fmt: skip
+        since.set(deployed.timestamp())
 
 
 class _OverWorkers(Collector):

@@ -17,7 +17,7 @@ class Kind(IntEnum):
     """How the values of a series are read."""
 
     SKIPPED = 0
-    """Not scored: buckets, creation times, info series."""
+    """Not scored: buckets, unix times, info series."""
     GAUGE = 1
     COUNTER = 2
     """Cumulative: its rate is scored."""
@@ -28,12 +28,14 @@ class Kind(IntEnum):
 
 
 _SKIPPED = ("_bucket", "_created", "_info")
+_MOMENTS = re.compile(r"_not_after(_seconds)?$|_timestamp(_seconds)?$|_start_time_seconds$|_cert_expiry$")
+"""A unix time says when something happened or ends: a renewal or a deployment is no departure of it."""
 _STATES = ("_up", "_healthy", "_ready", "probe_success")
 
 
 def kind_of(name: str) -> Kind:
     """The kind of a series with that metric name; a name that says nothing is a gauge's."""
-    if not name or name.endswith(_SKIPPED):
+    if not name or name.endswith(_SKIPPED) or _MOMENTS.search(name):
         return Kind.SKIPPED
     if name == "up" or name.endswith(_STATES):
         return Kind.STATE

@@ -11,7 +11,7 @@ import pytest
 from models.domain.incident import Culprit, Incident
 from models.domain.signal import Anomaly, Signal
 from runbooks.binding import VerbInputs
-from service.executors import http, process, script
+from service.executors import certificate, http, process, script, traffic
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -73,7 +73,13 @@ def catalogue() -> dict[str, VerbInputs]:
         f"{name}/{verb}": VerbInputs(
             declared.inputs, lambda arguments, name=name: f"{name}:{next(iter(arguments.values()))}"
         )
-        for name, verbs in (("process", process.VERBS), ("script", script.VERBS), ("http", http.VERBS))
+        for name, verbs in (
+            ("process", process.VERBS),
+            ("script", script.VERBS),
+            ("http", http.VERBS),
+            ("traffic", traffic.VERBS),
+            ("certificate", certificate.VERBS),
+        )
         for verb, declared in verbs.items()
     }
 

@@ -22,6 +22,9 @@ from models.detection.meaning import Kind, Role, family_of, kind_of, role_of
         ("scrape_duration_seconds", {}, Kind.GAUGE, Role.CONTEXT),
         ("orders_open", {}, Kind.GAUGE, Role.OTHER),
         ("", {}, Kind.SKIPPED, Role.OTHER),
+        ("proxy_certificate_not_after_seconds", {}, Kind.SKIPPED, Role.LATENCY),
+        ("deployment_timestamp_seconds", {}, Kind.SKIPPED, Role.LATENCY),
+        ("probe_ssl_earliest_cert_expiry", {}, Kind.SKIPPED, Role.OTHER),
     ],
 )
 def test_names_say_kind_and_role(name, labels, kind, role):
