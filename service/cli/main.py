@@ -13,6 +13,7 @@ from models.domain.errors import BadInput, SutureError
 from service.cli import (
     approval,
     audit,
+    autonomy,
     config,
     demo,
     doctor,
@@ -93,6 +94,7 @@ def _root(
     """Documented by the app's help."""
 
 
+incident.app.command("action-taken")(autonomy.action_taken)
 for command in (
     demo.demo,
     serve.serve,
@@ -108,6 +110,7 @@ for name, group in (
     ("runbook", runbook.app),
     ("execution", execution.app),
     ("kill-switch", kill_switch.app),
+    ("autonomy", autonomy.app),
     ("eval", evaluate.app),
     ("sandbox", sandbox.app),
     ("audit", audit.app),

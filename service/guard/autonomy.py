@@ -7,15 +7,17 @@ back at once. docs/decisions/earned-autonomy.md says why what counts for which s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from models.domain.base import Clock
-from models.domain.errors import BadInput, Conflict
+from models.domain.errors import BadInput, Conflict, NotFound
 from models.domain.execution import Execution, ExecutionState, Mode, Outcome, Shadow
 from models.domain.recommendation import Candidate
+from models.domain.runbook import Runbook
 from service.guard.ladder import ActionAutonomy, above, bounds, counted, rank, told
 from service.guard.record import SuccessRecord
 from service.settings import Settings
@@ -23,6 +25,8 @@ from service.store.autonomy import Autonomies, Place, Standing
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 
+CHANGED = "autonomy"
+"""The kind of a timeline's entry that tells of a changed level."""
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 """Before all that was ever learned."""
 
@@ -115,6 +119,12 @@ class Levels:
         """Every action in every environment of which anything is known."""
         return [self.look(place) for place in self._store.known(environment)]
 
+    def require(self, place: Place, runbooks: Iterable[Runbook]) -> None:
+        """Raises NotFound for an action that neither the runbooks nor anything that was learned know."""
+        actions = {(runbook.id, action.id) for runbook in runbooks for action in runbook.actions}
+        if (place.runbook, place.action) not in actions and place not in self._store.known(place.environment):
+            raise NotFound(f"no runbook has the action {place.runbook}/{place.action}")
+
     def _standing(self, connection: Connection, place: Place) -> Standing:
         return self._store.standing(connection, place) or Standing(
             runbook=place.runbook,
@@ -155,7 +165,7 @@ class Levels:
         if incident is not None:
             text = f"{was.place}: {was.level} → {to.level}: {to.reason}"
             data = {"from": was.level, "to": to.level, **(cause or {})}
-            self._incidents.note(connection, incident, "autonomy", text, data)
+            self._incidents.note(connection, incident, CHANGED, text, data)
 
 
 def place_of(candidate: Candidate) -> Place:
