@@ -10,8 +10,12 @@ from service.background import Loop, detector_loops, worker_loops
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
 from service.guard.approvals import Approvals, signing_key
+from service.guard.autonomy import Levels
+from service.guard.error_budget import error_budget
 from service.guard.guard import Guard
+from service.guard.limits import Limits
 from service.guard.policy import load_policies
+from service.guard.shadows import Shadows
 from service.intake import Intake
 from service.language import language_model
 from service.parts import Parts
@@ -19,6 +23,7 @@ from service.pipeline import Pipeline
 from service.ports import Context, Detector
 from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
 from service.remediation.acting import Actor
+from service.remediation.approving import Approving
 from service.remediation.closing import Closing
 from service.remediation.deciding import Deciding
 from service.remediation.durable import WorkflowClient, create_dbos
@@ -33,6 +38,7 @@ from service.security.secrets import resolve_secret
 from service.settings import Settings
 from service.state_folder import make_state_folder
 from service.store.audit import AuditLog
+from service.store.autonomy import Autonomies
 from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
@@ -72,7 +78,14 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     interruption = Interruption()
     replicas = Replicas(database, audit, settings.replica_lease)
     replica = Replica(settings.state_dir, replicas, settings.replica_lease, interruption)
-    guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, kill_switch, executions, clock)
+    limits = Limits(database, settings.limits, topology, clock)
+    levels = Levels(Autonomies(database, audit), executions, incidents, settings, clock)
+    shadows = Shadows(levels, incidents, executions, recommendations, settings, clock)
+    policies = load_policies(settings.policies, verb_catalogue())
+    budget = error_budget(settings.error_budget_left, source, clock)
+    guard = Guard(
+        policies, settings, kill_switch, executions, clock, autonomy=levels, limits=limits, error_budget=budget
+    )
     pipeline = Pipeline(
         settings=settings,
         clock=clock,
@@ -87,13 +100,16 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     )
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
-    outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption)
-    approvals = Approvals(executions, signing_key(settings), settings.approval_expires, clock)
-    closing = Closing(executions, incidents, outbox, clock)
+    outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption, guard)
+    keys = Keys(database, audit, clock)
+    expires = settings.approval_expires
+    approvals = Approvals(executions, signing_key(settings), expires, clock, keys=keys, guard=guard)
+    closing = Closing(executions, incidents, outbox, levels, clock)
     pause = interruption.pause
     steps = Steps(
-        Deciding(pipeline, approvals, outbox, closing, incidents, executions, recommendations, clock, pause),
-        Starting(pipeline, approvals, closing, incidents, executions, clock, pause),
+        Deciding(pipeline, outbox, incidents, executions, recommendations, clock),
+        Approving(settings.approvals, approvals, outbox, closing, incidents, executions, clock, pause),
+        Starting(pipeline, approvals, limits, closing, incidents, executions, clock, pause),
         Executing(pipeline, closing, incidents, executions, clock, pause),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
@@ -105,7 +121,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         incidents=incidents,
         executions=executions,
         recommendations=recommendations,
-        keys=Keys(database, audit, clock),
+        keys=keys,
         kill_switch=kill_switch,
         detector_states=states,
         samples=samples,
@@ -119,6 +135,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
+        levels=levels,
+        shadows=shadows,
         replicas=replicas,
         remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica, replicas, interruption),
     )

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.domain.runbook import Document, Runbook
+from models.domain.errors import NotFound
+from models.domain.runbook import Action, Document, Runbook
 from retrieval.index import PassageIndex, SyncReport
 from runbooks.loader import Corpus, Problem, load_corpus
 
@@ -59,6 +60,22 @@ class CorpusKeeper:
         """The catalogues of the documents that have one."""
         return self._corpus.runbooks
 
+    def action(self, runbook: str, action: str) -> Action:
+        """An entry of the catalogue. Raises NotFound, with what there is."""
+        return find_action(self._corpus.runbooks, runbook, action)
+
     def problems(self) -> tuple[Problem, ...]:
         """What could not be read, and why."""
         return self._corpus.problems
+
+
+def find_action(runbooks: Sequence[Runbook], runbook: str, action: str) -> Action:
+    """An entry of the catalogue. Raises NotFound, with what there is."""
+    known = next((one for one in runbooks if one.id == runbook), None)
+    if known is None:
+        raise NotFound(f"there is no runbook {runbook!r} with actions; `suture runbook list` shows them")
+    found = next((one for one in known.actions if one.id == action), None)
+    if found is None:
+        names = ", ".join(one.id for one in known.actions)
+        raise NotFound(f"the runbook {runbook} has no action {action!r}; it has {names}")
+    return found

@@ -80,10 +80,15 @@ class EvidenceGatherer:
         wanted = words_of(incident_text(incident))
         looking = _Looking(self._source, self._clock)
         triggered = {match.runbook for match in binding.matched}
+        asked_for = {incident.requested.runbook} if incident.requested else set()
         # Words in common that say nothing make no runbook near.
-        near = triggered | {p.passage.document for p in passages[:_NEAR] if saturate(p.lexical) >= SUBSTANCE}
+        near = (
+            triggered | asked_for | {p.passage.document for p in passages[:_NEAR] if saturate(p.lexical) >= SUBSTANCE}
+        )
         candidates = tuple(
-            self._evidence(candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered)
+            self._evidence(
+                candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered | asked_for
+            )
             for candidate in binding.candidates
         )
         return Evidence(

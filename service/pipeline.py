@@ -152,8 +152,8 @@ class Pipeline:
         return [measure(check, source, clock=self.clock) for check in checks]
 
     def refusal(self, execution: Execution) -> str | None:
-        """Why the act may not start now, whatever was decided before: the kill switch, or the environment's mode."""
-        return _present(self.guard, "guard").refusal(execution.candidate)
+        """Why the act may not start now, whatever was decided before: standing orders, limits, or the policies anew."""
+        return _present(self.guard, "guard").reconsider(execution)
 
     def rehearse(self, execution: Execution) -> ActResult:
         """What the act would do, in words; nothing is changed."""

@@ -105,6 +105,7 @@ class Draft:
             episode=before.episode + self.reopened if before else 1,
             version=before.version if before else 0,
             abstained_with=before.abstained_with if before and not self.reopened else None,
+            requested=before.requested if before and not self.reopened else None,
             environment=self.environment,
             services=tuple(dict.fromkeys(signal.service for signal in signals if signal.service)),
             signals=signals,

@@ -8,7 +8,8 @@ from fastapi import Query
 from pydantic import Field
 
 from models.domain.base import Frozen
-from models.domain.execution import Approval, Execution, ExecutionState
+from models.domain.execution import Approval, CancelRequest, Execution, ExecutionState
+from models.domain.incident import Incident, Request
 from service.api import examples
 from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
 from service.api.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -22,6 +23,19 @@ class Word(Frozen):
 
     approved: bool
     comment: str = Field(default="", max_length=2000)
+
+
+class Cancellation(Frozen):
+    """Why a person stops an execution."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class Wanted(Frozen):
+    """The action that a person wants."""
+
+    runbook: str = Field(max_length=100, pattern=PLAIN, examples=["service-down"])
+    action: str = Field(max_length=100, pattern=PLAIN, examples=["restart-process"])
 
 
 class ExecutionWithApprovals(Execution):
@@ -71,15 +85,36 @@ def get_execution(parts: PartsOf, id: Identifier) -> ExecutionWithApprovals:
 )
 def give_approval(parts: PartsOf, key: Approver, id: Identifier, body: Word) -> Approval:
     """One word a person, final. It holds for the exact candidate that the execution names."""
-    return parts.approvals.give(id, approved=body.approved, by=actor_of(key), role=key.role, comment=body.comment)
+    return parts.approvals.give(
+        id, approved=body.approved, by=actor_of(key), role=key.role, key=key.id, comment=body.comment
+    )
 
 
 @router.post(
     "/v1/executions/{id}/cancel",
     summary="Cancel an execution",
     responses=answers({**examples.EXECUTION, "state": "cancelled"}, 404, 409),
+    openapi_extra=takes({"reason": "the team is on it"}),
 )
-def cancel(parts: PartsOf, key: Approver, id: Identifier) -> Execution:
-    """Only while it waits: one that acts already is finished, verified and recorded (409)."""
-    parts.remediation.cancel(id, actor_of(key))
-    return parts.executions.get(id)
+def cancel(parts: PartsOf, key: Approver, id: Identifier, body: Cancellation | None = None) -> Execution:
+    """At any point: one that waits ends at once (`cancelled`). One that runs has its wish stored (`cancel`) and ends
+    at the next safe place: before the act nothing is done, after it the runbook's rollback is performed, and a person
+    has the incident. 409 where it ended, or is being rolled back.
+    """
+    wish = CancelRequest(by=actor_of(key), at=parts.clock(), reason=body.reason if body else "")
+    return parts.executions.request_cancel(id, wish)
+
+
+@router.post(
+    "/v1/incidents/{id}/executions",
+    summary="Ask for an action on an incident that people have",
+    responses=answers(examples.INCIDENT, 404, 409, status=202, description="Suture looks into it again."),
+    status_code=202,
+    openapi_extra=takes({"runbook": "service-down", "action": "restart-process"}),
+)
+def request_execution(parts: PartsOf, key: Approver, id: Identifier, body: Wanted) -> Incident:
+    """For an incident that was handed over. The action is bound to the incident, decided on by the guard, checked,
+    verified and rolled back as any other; its execution names who asked (`requested_by`).
+    """
+    parts.corpus.action(body.runbook, body.action)
+    return parts.incidents.request(id, Request(runbook=body.runbook, action=body.action, by=actor_of(key)))

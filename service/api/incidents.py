@@ -10,7 +10,7 @@ from pydantic import Field
 
 from models.domain.base import Frozen
 from models.domain.errors import Conflict
-from models.domain.execution import ExecutionState
+from models.domain.execution import CancelRequest, ExecutionState
 from models.domain.incident import Incident, IncidentStatus
 from models.domain.recommendation import Recommendation
 from service.api import examples
@@ -109,5 +109,5 @@ def _end(parts: Parts, identifier: str, to: IncidentStatus, reason: str, actor: 
     if parts.incidents.transition(identifier, to, reason, actor=actor):
         for _, waiting in parts.executions.page(incident=identifier, state=ExecutionState.PENDING):
             with suppress(Conflict):  # it began meanwhile: it is finished, verified and recorded
-                parts.remediation.cancel(waiting.id, actor)
+                parts.executions.request_cancel(waiting.id, CancelRequest(by=actor, at=parts.clock(), reason=reason))
     return parts.incidents.get(identifier)

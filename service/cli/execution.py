@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.options import AsJson, Data, Limit
+from service.cli.outcomes import outcomes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from models.domain.execution import Approval, StepRecord
 
 app = typer.Typer(help="Look at executions.", no_args_is_help=True)
+app.command()(outcomes)
 
 
 @app.command("list")
@@ -76,6 +78,48 @@ def show(
         typer.echo(line)
     for check in compared(execution):
         typer.echo(f"  {shown(check)}".replace("`", ""))
+
+
+@app.command()
+def cancel(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="As `suture execution list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with your wish.")] = "",
+    data: Data = None,
+) -> None:
+    """Stop an execution: one that waits at once, one that runs at the next safe place, rolled back where it acted."""
+    from models.domain.base import utc_now
+    from models.domain.execution import CancelRequest
+    from service.cli.state import actor, open_state
+
+    with open_state(data) as state:
+        wish = CancelRequest(by=actor(), at=utc_now(), reason=reason)
+        execution = state.executions.request_cancel(identifier, wish)
+    if execution.state == "cancelled":
+        typer.echo(f"cancelled {identifier}: nothing was done")
+    else:
+        typer.echo(f"{identifier} is {execution.state}; it stops at the next safe place: `suture execution show`")
+
+
+@app.command()
+def request(
+    incident: Annotated[str, typer.Argument(metavar="INCIDENT", help="One that was handed over, for example INC-7.")],
+    wanted: Annotated[str, typer.Argument(metavar="RUNBOOK/ACTION", help="As `suture runbook list` shows them.")],
+    data: Data = None,
+) -> None:
+    """Ask Suture for one action on an incident that people have; the guard decides on it as on any other."""
+    from models.domain.errors import BadInput
+    from models.domain.incident import Request
+    from runbooks.loader import load_corpus
+    from service.cli.state import actor, open_state
+    from service.corpus import find_action
+
+    runbook, _, action = wanted.partition("/")
+    if not action:
+        raise BadInput(f"{wanted!r} names no action; write RUNBOOK/ACTION", where="RUNBOOK/ACTION")
+    with open_state(data) as state:
+        find_action(load_corpus(state.settings.runbooks).runbooks, runbook, action)
+        state.incidents.request(incident, Request(runbook=runbook, action=action, by=actor()))
+    typer.echo(f"asked for {wanted} on {incident}; `suture incident show {incident}` tells what becomes of it")
 
 
 def _word(word: Approval) -> tuple[datetime, str, str]:

@@ -1,4 +1,4 @@
-"""The steps before an act: look into the incident, recommend, ask the guard, wait for people.
+"""The steps before an act: look into the incident, recommend, ask the guard.
 
 Each may run again after a crash, so each is idempotent; each returns JSON. A person may end or take over the incident
 at any time: a step that would begin something makes sure first that the incident is still Suture's.
@@ -6,27 +6,22 @@ at any time: a step that would begin something makes sure first that the inciden
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from models.domain.base import Clock
-from models.domain.errors import Conflict, NotFound
-from models.domain.execution import Execution, ExecutionState, Mode, StepRecord, Verdict
-from models.domain.incident import WORKING_STATUSES, Incident, IncidentStatus
+from models.domain.errors import NotFound
+from models.domain.execution import Execution, Mode, Verdict
+from models.domain.incident import Incident, IncidentStatus, Request
 from models.domain.recommendation import Recommendation
-from service.guard.approvals import Approvals
 from service.pipeline import Pipeline
 from service.remediation import words
-from service.remediation.closing import TAKEN, Closing
+from service.remediation.closing import TAKEN
 from service.remediation.tickets import TicketOutbox
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.recommendations import Recommendations
 
 _S = IncidentStatus
-_E = ExecutionState
-
-_LOOK_SECONDS = 0.5
 
 
 class Deciding:
@@ -35,25 +30,18 @@ class Deciding:
     def __init__(
         self,
         pipeline: Pipeline,
-        approvals: Approvals,
         outbox: TicketOutbox,
-        closing: Closing,
         incidents: Incidents,
         executions: Executions,
         recommendations: Recommendations,
         clock: Clock,
-        pause: Callable[[float], None],
     ) -> None:
-        """`pause` waits for so many seconds, or ends the step where the worker stops."""
         self._pipeline = pipeline
-        self._approvals = approvals
         self._outbox = outbox
-        self._closing = closing
         self._incidents = incidents
         self._executions = executions
         self._recommendations = recommendations
         self._clock = clock
-        self._pause = pause
 
     def investigate(self, incident_id: str, episode: int) -> dict[str, Any]:
         """Open the ticket, look into the incident, recommend. Returns what to try, in order, or why nothing."""
@@ -72,6 +60,8 @@ class Deciding:
         data = {"recommendation": made.id}
         self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
         self._outbox.comment(incident_id, f"recommended-{episode}", text)
+        if incident.requested is not None and mode is not Mode.SUGGEST:
+            return self._as_requested(incident.requested, made)
         if made.abstained:
             known = self._pipeline.triggered(incident)
             self._incidents.change(incident_id, lambda now: now.model_copy(update={"abstained_with": known}))
@@ -80,6 +70,22 @@ class Deciding:
             return {"recommendation": made.id, "order": [], "reason": people_act}
         order = self._pipeline.worth_trying(made)
         return {"recommendation": made.id, "order": order, "reason": "no candidate was left to try"}
+
+    def _as_requested(self, request: Request, made: Recommendation) -> dict[str, Any]:
+        """A person's word weighs more than a probability; what cannot be bound to the incident cannot be run."""
+        wanted = (request.runbook, request.action)
+        order = [
+            place
+            for place, one in enumerate(made.candidates)
+            if (one.candidate.runbook, one.candidate.action) == wanted
+        ]
+        name = "/".join(wanted)
+        if order:
+            reason = f"{name}, which {request.by} asked for, did not help"
+        else:
+            why = next((f": {one.reason}" for one in made.dropped if (one.runbook, one.action) == wanted), "")
+            reason = f"{name}, which {request.by} asked for, cannot be run on this incident{why}"
+        return {"recommendation": made.id, "order": order, "reason": reason}
 
     def decide(
         self, incident_id: str, episode: int, recommendation: str, index: int, attempt: int, workflow: str
@@ -92,7 +98,8 @@ class Deciding:
             if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, "the next candidate is looked at"):
                 return {"execution": None, "ending": "person", "reason": TAKEN}
             ranked = self._recommendations.get(recommendation).candidates[index]
-            decision = self._pipeline.decide(ranked, self._incidents.get(incident_id))
+            incident = self._incidents.get(incident_id)
+            decision = self._pipeline.decide(ranked, incident)
             text = words.decision(ranked, decision)
             # In full: what is forbidden has no execution that would keep it.
             data = {
@@ -111,6 +118,7 @@ class Deciding:
                 candidate=ranked.candidate,
                 probability=ranked.probability,
                 decision=decision,
+                requested_by=incident.requested.by if incident.requested else None,
                 created_at=self._clock(),
             )
             asked = decision.verdict is Verdict.NEEDS_APPROVAL
@@ -122,46 +130,6 @@ class Deciding:
             self._incidents.advance(incident_id, episode, _S.AWAITING_APPROVAL, reason, waits)
         return {"execution": identifier, "verdict": str(execution.decision.verdict)}
 
-    def await_approval(self, execution_id: str, episode: int) -> str:
-        """Wait for the word: `approved`, `rejected`, `expired`, `cancelled`, or `taken` with the incident."""
-        while True:
-            execution = self._executions.get(execution_id)
-            standing = self._approvals.standing(execution)
-            left = standing.expires_in.total_seconds()
-            if execution.state is _E.CANCELLED:
-                return "cancelled"
-            if not self._is_ours(execution.incident, episode):
-                return "taken"
-            if standing.rejected_by:
-                return "rejected"
-            if standing.enough(execution.decision.approvals_needed):
-                return "approved"
-            if left <= 0:
-                return "expired"
-            self._pause(min(_LOOK_SECONDS, left))
-
-    def decline(self, execution_id: str, word: str) -> str:
-        """End an execution that people did not let run."""
-        execution = self._executions.get(execution_id)
-        people = ", ".join(self._approvals.standing(execution).rejected_by)
-        reason = {
-            "rejected": f"{people} rejected {execution.candidate.title!r}",
-            "expired": f"nobody decided on {execution.candidate.title!r} in time",
-            "cancelled": f"{execution.candidate.title!r} was cancelled",
-            "taken": TAKEN,
-        }[word]
-        record = StepRecord(name="approval", state="failed", at=self._clock(), detail=reason)
-        self._closing.close(execution_id, _E.CANCELLED, record, "declined")
-        return reason
-
-    def cancel(self, execution_id: str, by: str) -> None:
-        """Cancel what waits. Raises Conflict where it acts already."""
-        execution = self._executions.get(execution_id)
-        if execution.state is not _E.PENDING:
-            raise Conflict(f"{execution_id} is {execution.state}; only a pending execution can be cancelled")
-        record = StepRecord(name="cancel", state="done", at=self._clock(), detail=f"cancelled by {by}")
-        self._executions.transition(execution_id, _E.CANCELLED, record, actor=by)
-
     def _recommend(self, incident: Incident, identifier: str) -> Recommendation:
         # Made once: after a crash the same one is shown and followed, in the same order.
         try:
@@ -170,7 +138,3 @@ class Deciding:
             made = self._pipeline.recommend(incident, identifier)
             self._recommendations.add(made)
             return made
-
-    def _is_ours(self, incident_id: str, episode: int) -> bool:
-        incident = self._incidents.get(incident_id)
-        return incident.status in WORKING_STATUSES and incident.episode == episode

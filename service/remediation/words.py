@@ -104,6 +104,17 @@ def question(execution: Execution, expires: timedelta) -> str:
     )
 
 
+def reminder(execution: Execution, expires: datetime, *, escalated: bool) -> str:
+    """That people are waited for: first the role that may decide, then an admin too."""
+    decision = execution.decision
+    who = "an admin" if escalated else f"the role {decision.approver_role}"
+    left = f"until {moment(expires)}; then a person has the incident"
+    return (
+        f"{execution.candidate.title} still waits for {who}, {left}: `suture approve {execution.id}` or "
+        f"`suture reject {execution.id}`."
+    )
+
+
 def checks(all_of: Iterable[Check]) -> str:
     """Checks as a person reads them."""
     return "; ".join(f"{check.subject} {check.condition}" for check in all_of) or "nothing to check"

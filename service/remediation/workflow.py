@@ -1,8 +1,8 @@
 """The durable workflow that carries one incident from open to resolved, or into a person's hands.
 
-It reads as the flow: investigate, then for each candidate in order: decide, approve, check, act, verify, roll back.
-Every line that touches the world is a step (deciding.py, starting.py, executing.py, endings.py), recorded once and
-never repeated after a crash.
+It reads as the flow: investigate, then for each candidate in order: decide, approve, check, try out, act, verify, roll
+back. Every line that touches the world is a step (deciding.py, approving.py, starting.py, executing.py, endings.py),
+recorded once and never repeated after a crash.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.domain.incident import WORKING_STATUSES, IncidentStatus
+from service.remediation.approving import Approving
 from service.remediation.deciding import Deciding
 from service.remediation.durable import WorkflowClient, continue_workflows
 from service.remediation.endings import Endings
@@ -44,6 +45,7 @@ class Steps:
     """All steps, by the part of the flow that they are of."""
 
     deciding: Deciding
+    approving: Approving
     starting: Starting
     executing: Executing
     endings: Endings
@@ -140,10 +142,6 @@ class Remediation:
         for workflow, how in self._client.ended(list(waiting), versions).items():
             self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how})")
 
-    def cancel(self, execution: str, by: str) -> None:
-        """Cancel an execution that waits. Raises NotFound, or Conflict where it acts already."""
-        self.steps.deciding.cancel(execution, by)
-
     def tell_endings(self) -> None:
         """Put what tickets are owed on the outbox: their incidents ended, or were handed over, whoever did it."""
         self.steps.endings.tell_tickets()
@@ -198,9 +196,9 @@ class Remediation:
         if execution is None:
             return decided["ending"], decided["reason"]
         if decided["verdict"] == "needs_approval":
-            word = self._step(f"approval-{name}", self.steps.deciding.await_approval, execution, episode)
+            word = self._step(f"approval-{name}", self.steps.approving.await_word, execution, episode)
             if word != "approved":
-                reason = self._step(f"declined-{name}", self.steps.deciding.decline, execution, word)
+                reason = self._step(f"declined-{name}", self.steps.approving.decline, execution, word)
                 return ("next" if word == "rejected" else "person"), reason
         started = self._step(f"start-{name}", self.steps.starting.start, execution, episode)
         if not started["started"]:
@@ -208,16 +206,21 @@ class Remediation:
         return self._act(execution, episode, name)
 
     def _act(self, execution: str, episode: int, name: str) -> tuple[Ending, str]:
-        acted = self._step(f"act-{name}", self.steps.executing.act, execution)
-        if acted["result"] == "uncertain":
-            return "person", self._step(f"uncertain-{name}", self.steps.executing.uncertain, execution, acted["detail"])
+        executing = self.steps.executing
+        acted = self._step(f"dry-run-{name}", executing.rehearse, execution)
+        if acted["result"] == "done":
+            acted = self._step(f"act-{name}", executing.act, execution)
         if acted["result"] == "failed":
-            return "next", self._step(f"failed-{name}", self.steps.executing.failed, execution, acted["detail"])
-        verified = self._step(f"verify-{name}", self.steps.executing.verify, execution, episode)
-        if verified["health"] == "healthy":
-            return "resolved", self._step(f"succeeded-{name}", self.steps.executing.succeeded, execution, verified)
-        back = self._step(f"roll-back-{name}", self.steps.executing.roll_back, execution, verified)
-        return ("person" if back["uncertain"] else "next"), back["detail"]
+            return "next", self._step(f"failed-{name}", executing.failed, execution, acted["detail"])
+        if acted["result"] == "cancelled":
+            return "person", self._step(f"cancelled-{name}", executing.cancelled, execution, acted["detail"])
+        if acted["result"] == "uncertain":
+            return "person", self._step(f"uncertain-{name}", executing.uncertain, execution, acted["detail"])
+        verified = self._step(f"verify-{name}", executing.verify, execution, episode)
+        if verified["verification"] and verified["verification"]["health"] == "healthy":
+            return "resolved", self._step(f"succeeded-{name}", executing.succeeded, execution, verified)
+        back = self._step(f"roll-back-{name}", executing.roll_back, execution, verified)
+        return back["ending"], back["detail"]
 
 
 def _workflow_of(incident: str, episode: int) -> str:

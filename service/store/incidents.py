@@ -16,6 +16,7 @@ from models.domain.incident import (
     WORKING_STATUSES,
     Incident,
     IncidentStatus,
+    Request,
     TimelineEntry,
 )
 from service.store.audit import AuditLog
@@ -84,8 +85,28 @@ class Incidents:
         with self._database.write() as connection:
             incident = _incident(self._locked(connection, identifier))
             if incident.status is IncidentStatus.ESCALATED and incident.episode == episode - 1:
-                self.save(connection, incident.model_copy(update={"episode": episode, "abstained_with": None}))
-                self.transition_in(connection, identifier, IncidentStatus.OPEN, reason)
+                self._begin(connection, incident, None, reason, "suture")
+
+    def request(self, identifier: str, request: Request) -> Incident:
+        """Open an incident that a person has for one more episode, in which Suture does what the person asks.
+
+        Raises NotFound, or Conflict where Suture works on the incident, or where it ended.
+        """
+        with self._database.write() as connection:
+            incident = _incident(self._locked(connection, identifier))
+            if incident.status is not IncidentStatus.ESCALATED:
+                mend = "cancel or reject what waits first" if incident.status in WORKING_STATUSES else "it ended"
+                raise Conflict(f"{identifier} is {incident.status}: {mend}")
+            reason = f"{request.by} asks for {request.runbook}/{request.action}"
+            self._begin(connection, incident, request, reason, request.by)
+        return self.get(identifier)
+
+    def _begin(
+        self, connection: Connection, incident: Incident, request: Request | None, reason: str, actor: str
+    ) -> None:
+        changes = {"episode": incident.episode + 1, "abstained_with": None, "requested": request}
+        self.save(connection, incident.model_copy(update=changes))
+        self.transition_in(connection, incident.id, IncidentStatus.OPEN, reason, actor=actor)
 
     def transition(
         self,

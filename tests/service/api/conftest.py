@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from models.domain.errors import NotFound
 from models.domain.execution import Decision, Execution, Mode, Verdict
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate
@@ -16,12 +17,15 @@ from models.domain.runbook import Check
 from models.domain.topology import Topology
 from service.api import create_api
 from service.guard.approvals import Approvals
+from service.guard.autonomy import Levels
+from service.guard.shadows import Shadows
 from service.intake import Intake
 from service.itsm.embedded import EmbeddedTicketing
 from service.parts import Parts
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.store.audit import AuditLog
+from service.store.autonomy import Autonomies
 from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
@@ -46,14 +50,18 @@ class Index:
         return []
 
 
+class Corpus:
+    """No documents."""
+
+    def runbooks(self) -> tuple[Any, ...]:
+        return ()
+
+    def action(self, runbook: str, action: str) -> Any:
+        raise NotFound(f"no runbook has the action {runbook}/{action}")
+
+
 class Remediation:
-    """Remembers what it was asked to cancel."""
-
-    def __init__(self) -> None:
-        self.cancelled: list[tuple[str, str]] = []
-
-    def cancel(self, execution: str, by: str) -> None:
-        self.cancelled.append((execution, by))
+    """No workflow runs here."""
 
 
 @dataclass
@@ -112,16 +120,22 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
         )
         intake = Intake(pipeline, database, incidents, samples, states, settings, clock)
         intake.start_detecting()
-        approvals = Approvals(executions, b"key", settings.approval_expires, clock)
+        keys = Keys(database, audit, clock)
+        approvals = Approvals(executions, b"key", settings.approval_expires, clock, keys=keys)
+        levels = Levels(Autonomies(database, audit), executions, incidents, settings, clock)
+        recommendations = Recommendations(database, audit)
+        shadows = Shadows(levels, incidents, executions, recommendations, settings, clock)
+        corpus: Any = Corpus()
         others: dict[str, Any] = {"source": Source(), "index": Index(), "remediation": Remediation()}
         made.append(
             Parts(
                 settings=settings, clock=clock, database=database, audit=audit, incidents=incidents,
-                executions=executions, recommendations=Recommendations(database, audit),
-                keys=Keys(database, audit, clock), kill_switch=KillSwitch(database, audit), detector_states=states,
-                samples=samples, topology=Topology(), corpus=stand_in, executors={},
+                executions=executions, recommendations=recommendations,
+                keys=Keys(database, audit, clock), levels=levels, shadows=shadows,
+                kill_switch=KillSwitch(database, audit), detector_states=states,
+                samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
-                guard=stand_in, approvals=approvals, **others,
+                guard=stand_in, approvals=approvals, replicas=stand_in, **others,
             )
         )  # fmt: skip
         return made[-1]

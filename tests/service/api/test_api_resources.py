@@ -80,7 +80,8 @@ def test_closing_cancels_what_waits_and_names_who_did_it(api, opened, waiting):
     headers = api.as_role(Role.APPROVER, "ada")
     answer = api.client.post(f"/v1/incidents/{known.id}/close", json={"reason": "a drill"}, headers=headers)
     assert answer.json()["status"] == "closed"
-    assert api.parts.remediation.cancelled == [("EXE-1", "key:ada")]
+    cancelled = api("GET", "/v1/executions/EXE-1").json()
+    assert (cancelled["state"], cancelled["cancel"]["by"]) == ("cancelled", "key:ada")
     entry = api("GET", f"/v1/audit?subject={known.id}").json()["items"][-1]
     assert (entry["actor"], entry["data"]["reason"]) == ("key:ada", "a drill")
     again = api.client.post(f"/v1/incidents/{known.id}/resolve", json={"reason": "x"}, headers=headers)
@@ -120,8 +121,20 @@ def test_executions_in_pages_by_incident_and_state(api, opened, waiting):
 
 def test_cancelling_an_execution(api, opened, waiting):
     waiting("EXE-1", opened().id)
-    assert api("POST", "/v1/executions/EXE-1/cancel").status_code == 200
-    assert api.parts.remediation.cancelled == [("EXE-1", "key:root")]
+    answer = api("POST", "/v1/executions/EXE-1/cancel", json={"reason": "the team is on it"})
+    assert (answer.json()["state"], answer.json()["cancel"]["by"]) == ("cancelled", "key:root")
+    assert answer.json()["steps"][-1]["detail"] == "cancelled by key:root: the team is on it"
+    assert api("POST", "/v1/executions/EXE-1/cancel").status_code == 409
+
+
+def test_one_that_runs_is_told_of_the_wish_and_ends_by_itself(api, opened, waiting):
+    waiting("EXE-1", opened().id)
+    step = StepRecord(name="start", state="done", at=api.parts.clock())
+    api.parts.executions.transition("EXE-1", ExecutionState.RUNNING, step)
+    answer = api("POST", "/v1/executions/EXE-1/cancel").json()
+    assert (answer["state"], answer["cancel"]["by"]) == ("running", "key:root")
+    api.parts.executions.transition("EXE-1", ExecutionState.ROLLING_BACK, step)
+    assert api("POST", "/v1/executions/EXE-1/cancel").status_code == 409
 
 
 def test_an_approver_stops_and_only_an_admin_starts_again(api):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.domain.execution import CancelRequest
 from models.domain.execution import ExecutionState as E
 from service.store.keys import Role
 
@@ -24,7 +25,8 @@ def test_a_permitted_action_runs_once_and_verified_health_resolves_the_incident(
     [execution] = suture.executions(incident.id)
     assert execution.state is E.SUCCEEDED
     assert [(step.name, step.state) for step in execution.steps] == [
-        ("preconditions", "done"), ("act", "started"), ("act", "done"), ("act", "done"), ("verify", "done"),
+        ("preconditions", "done"), ("dry-run", "done"), ("act", "started"), ("act", "done"), ("act", "done"),
+        ("verify", "done"),
     ]  # fmt: skip
     assert suture.parts.audit.verify().breaks == ()
 
@@ -110,7 +112,7 @@ def test_a_cancelled_execution_never_runs(start, make_runbook):
     suture = start(mode="approve")
     incident = suture.ended(suture.alert(), "awaiting_approval")
     [execution] = suture.executions(incident.id)
-    suture.parts.remediation.cancel(execution.id, "ann")
+    suture.parts.executions.request_cancel(execution.id, CancelRequest(by="ann", at=suture.parts.clock()))
     suture.ended(incident.id, "escalated")
     assert suture.ledger() == []
 

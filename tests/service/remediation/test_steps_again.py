@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.domain.execution import CancelRequest
 from models.domain.execution import ExecutionState as E
 from models.domain.incident import IncidentStatus as S
 from service.store.keys import Role
@@ -17,7 +18,7 @@ def suture(installation, make_runbook):
         one.parts.remediation.launch()  # without the loops that would take the incident
         one.measure(1)
         steps = one.parts.remediation.steps
-        one.deciding, one.starting = steps.deciding, steps.starting
+        one.deciding, one.approving, one.starting = steps.deciding, steps.approving, steps.starting
         one.executing, one.endings = steps.executing, steps.endings
         one.incident = one.alert()
         one.plan = one.deciding.investigate(one.incident, 1)
@@ -51,10 +52,10 @@ def test_what_was_refused_before_the_start_stays_refused(suture):
     one = suture()
     execution = decide(one)["execution"]
     one.parts.kill_switch.turn(True, "ann")
-    assert not one.starting.start(execution, 1)["started"]
+    first = one.starting.start(execution, 1)
     one.parts.kill_switch.turn(False, "ann")
-    again = one.starting.start(execution, 1)
-    assert (again["started"], again["ending"]) == (False, "next")
+    assert one.starting.start(execution, 1) == first
+    assert (first["started"], first["ending"]) == (False, "person")
     assert one.parts.executions.get(execution).state is E.FAILED
 
 
@@ -122,7 +123,7 @@ def test_a_no_that_comes_after_a_yes_stops_what_has_not_started(suture):
     one = suture(mode="approve")
     execution = decide(one)["execution"]
     one.parts.approvals.give(execution, approved=True, by="ann", role=Role.APPROVER)
-    assert one.deciding.await_approval(execution, 1) == "approved"
+    assert one.approving.await_word(execution, 1) == "approved"
     one.parts.approvals.give(execution, approved=False, by="bob", role=Role.APPROVER)
     assert not one.starting.start(execution, 1)["started"]
 
@@ -141,7 +142,7 @@ def test_what_a_broken_remediation_had_begun_is_uncertain_and_what_waits_is_canc
 def test_words_of_people_are_not_taken_where_the_execution_ended(suture):
     one = suture(mode="approve")
     execution = decide(one)["execution"]
-    one.deciding.cancel(execution, "ann")
-    assert one.deciding.await_approval(execution, 1) == "cancelled"
+    one.parts.executions.request_cancel(execution, CancelRequest(by="ann", at=one.parts.clock()))
+    assert one.approving.await_word(execution, 1) == "cancelled"
     events = [(e.event, e.actor) for e in one.parts.audit.entries(limit=1000, subject=execution)]
     assert ("execution.cancelled", "ann") in events
