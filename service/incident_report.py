@@ -25,9 +25,9 @@ from service.reporting.facts import (
 )
 from service.reporting.learnings import learnings
 from service.reporting.markdown import markdown
-from service.reporting.record import Record, collect, record_of
+from service.reporting.record import Record, collect, record_of, records_since
 
-__all__ = ["IncidentReport", "Record", "collect", "markdown", "record_of", "report"]
+__all__ = ["IncidentReport", "Record", "collect", "markdown", "record_of", "records_since", "report"]
 
 
 def report(record: Record) -> IncidentReport:

@@ -15,6 +15,7 @@ from service.api import (
     openapi,
     problems,
     recommendations,
+    reports,
     runbooks,
     signals,
     telemetry,
@@ -29,7 +30,7 @@ MAX_BODY_BYTES = 10_000_000
 
 _RESOURCES = (
     telemetry, signals, incidents, recommendations, executions, runbooks, tickets, audit, kill_switch, keys, health,
-    metrics,
+    metrics, reports,
 )  # fmt: skip
 
 

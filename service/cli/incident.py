@@ -9,7 +9,10 @@ import typer
 from service.cli.options import AsJson, Data, Limit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from models.domain.incident import Incident
+    from service.reporting.fleet import Spread
 
 app = typer.Typer(help="Look at incidents.", no_args_is_help=True)
 
@@ -71,6 +74,84 @@ def show(
         typer.echo(f"ticket: {shown(ticket)}")
     for line in timeline([(entry.at, entry.kind, entry.text) for entry in incident.timeline]):
         typer.echo(line)
+
+
+@app.command()
+def report(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="For example INC-7.")],
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown; this is the default.")] = False,
+    as_json: AsJson = False,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    data: Data = None,
+) -> None:
+    """Tell what was seen, recommended, decided, done and measured, how long it took, and what follows from it."""
+    from pathlib import Path
+
+    from models.domain.errors import BadInput
+    from service.cli.output import note
+    from service.cli.state import open_state
+    from service.incident_report import markdown, record_of
+    from service.incident_report import report as report_of
+
+    if as_markdown and as_json:
+        raise BadInput("--markdown and --json are two forms; choose one")
+    with open_state(data) as state:
+        made = report_of(record_of(state, identifier))
+    text = made.model_dump_json(indent=2) + "\n" if as_json else markdown(made)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    _write(Path(out), text)
+    note(f"wrote {out}")
+
+
+@app.command()
+def stats(
+    since: Annotated[str, typer.Option(metavar="DURATION", help="Only incidents opened in this time.")] = "30d",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show how long it took to detect, acknowledge, mitigate and resolve, and how much was done without a person."""
+    from models.domain.base import parse_duration, utc_now
+    from models.domain.errors import BadInput
+    from service.cli.output import counted, print_json, print_table
+    from service.cli.state import open_state
+    from service.incident_report import records_since
+    from service.incident_report import report as report_of
+    from service.reporting.fleet import fleet_times
+
+    try:
+        begin = utc_now() - parse_duration(since)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{since!r} is not a duration; write for example 30d or 12h", where="--since") from error
+    with open_state(data) as state:
+        found = fleet_times(map(report_of, records_since(state, begin)), begin)
+    if as_json:
+        print_json(found)
+        return
+    share = "-" if found.share_without_a_person is None else f"{found.share_without_a_person:.0%}"
+    typer.echo(f"{counted(found.incidents, 'incident')}, {counted(found.episodes, 'episode')}, {found.ended} ended")
+    typer.echo(f"{found.resolved} resolved; without a person: {found.resolved_without_a_person} ({share} of the ended)")
+    rows = [(name, *_spread(getattr(found, name))) for name in ("detect", "acknowledge", "mitigate", "resolve")]
+    print_table(("time to", "reached", "median", "p90"), rows)
+
+
+def _spread(spread: Spread) -> tuple[str, ...]:
+    from datetime import timedelta
+
+    from service.remediation.words import lasting
+
+    times = (spread.median_seconds, spread.p90_seconds)
+    return (str(spread.reached), *("-" if each is None else lasting(timedelta(seconds=each)) for each in times))
+
+
+def _write(path: Path, text: str) -> None:
+    from models.domain.errors import BadInput
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", where="--out") from error
 
 
 def _minute(incident: Incident) -> str:

@@ -24,7 +24,9 @@ def markdown(report: IncidentReport) -> str:
     several = len(report.episodes) > 1
     body = [block for episode in report.episodes for block in _episode(episode, several=several)]
     quotes = [f"- {code(c.document)}, characters {c.start}-{c.end}: {code(c.quote)}" for c in report.citations]
-    return "\n\n".join([*head, *body, "## Citations", "\n".join(quotes) or "Nothing was cited."]) + "\n"
+    text = "\n\n".join([*head, *body, "## Citations", "\n".join(quotes) or "Nothing was cited."]) + "\n"
+    # What comes from outside may hold sequences that a terminal would obey.
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
 def times(of: Times) -> list[str]:

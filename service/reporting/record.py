@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from models.domain.execution import Approval, Execution
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from service.store.recommendations import Recommendations
 
 _EXECUTIONS = 100
+_PAGE = 200
 _ENTRIES = 1000
 """Audit entries a subject: an execution has a dozen."""
 
@@ -64,6 +66,17 @@ def record_of(stores: Repositories, identifier: str) -> Record:
         plain.approvals,
         sorted(entries, key=lambda entry: entry.number),
     )
+
+
+def records_since(stores: Repositories, since: datetime) -> Iterator[Record]:
+    """The records of all incidents that were opened at `since` or later, newest first, with the audit."""
+    after: int | None = None
+    while page := stores.incidents.page(after=after, limit=_PAGE):
+        for incident in page:
+            if incident.detected_at < since:
+                return
+            yield record_of(stores, incident.id)
+        after = int(page[-1].id.removeprefix("INC-"))
 
 
 def collect(identifier: str, incidents: Incidents, executions: Executions, recommendations: Recommendations) -> Record:
