@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from retrieval.index import PassageIndex
     from service.corpus import CorpusKeeper
     from service.guard.approvals import Approvals
+    from service.guard.autonomy import Levels
     from service.guard.guard import Guard
+    from service.guard.shadows import Shadows
     from service.intake import Intake
     from service.pipeline import Pipeline
     from service.ports import Executor, Source, Ticketing
@@ -57,6 +59,8 @@ class Parts:
     pipeline: Pipeline
     guard: Guard
     approvals: Approvals
+    levels: Levels
+    shadows: Shadows
     replicas: Replicas
     remediation: Remediation
 

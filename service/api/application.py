@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from service.api import (
     audit,
+    autonomy,
     executions,
     health,
     incidents,
@@ -29,8 +30,8 @@ MAX_BODY_BYTES = 10_000_000
 """About 100,000 samples as JSON: senders with more send several batches."""
 
 _RESOURCES = (
-    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, audit, kill_switch, keys, health,
-    metrics, reports,
+    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, autonomy, audit, kill_switch, keys,
+    health, metrics, reports,
 )  # fmt: skip
 
 

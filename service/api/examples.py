@@ -127,3 +127,15 @@ TICKET: Json = {
     "opened_at": _SEEN, "closed_at": None,
     "comments": [{"kind": "comment", "text": "restart-database waits for an approval", "at": _SEEN}],
 }  # fmt: skip
+
+AUTONOMY: Json = {
+    "runbook": "postgres-connection-failures", "action": "restart-database", "environment": "sandbox",
+    "level": "approve", "ceiling": "auto", "effective": "approve", "since": _DONE,
+    "reason": "EXE-6a02 was not verified healthy", "by": "suture", "verified": 9, "failed": 0, "agreed": 9,
+    "disagreed": 0, "following": "auto", "successes": 9, "trials": 9, "lower_bound": 0.717, "sequential_bound": 0.617,
+    "bar": 0.8, "missing": "11 more verified successes in a row",
+}  # fmt: skip
+SHADOW: Json = {
+    "incident": "INC-7", "episode": 1, "runbook": "postgres-connection-failures", "action": "restart-database",
+    "environment": "sandbox", "agreed": True, "by": "key:ada", "at": _DONE,
+}  # fmt: skip

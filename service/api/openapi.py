@@ -24,6 +24,7 @@ TAGS = [
     {"name": "incidents", "description": "Signals that belong together."},
     {"name": "recommendations", "description": "Ranked candidates with justification and citations."},
     {"name": "executions", "description": "Runs of candidates, and people's words on them."},
+    {"name": "autonomy", "description": "How far Suture may go with each action, and what people did themselves."},
     {"name": "runbooks", "description": "The corpus."},
     {"name": "tickets", "description": "The embedded tracker."},
     {"name": "control", "description": "The kill switch, the audit log and API keys."},
