@@ -48,7 +48,13 @@ class Decision(Frozen):
     missing: tuple[str, ...] = ()
     """What would have to be so for Suture to act by itself, in words."""
     approver_role: str | None = None
+    """Any person of this role, or of one that may do more, may approve."""
+    approvers: tuple[str, ...] = ()
+    """The people who may approve by name, where no role may."""
     approvals_needed: int = 0
+    """How many different people must say yes."""
+    context: dict[str, Any] = Field(default_factory=dict)
+    """What the policies were told, so that the decision can be explained, and asked again of other policies."""
     decided_at: Time
 
 
@@ -61,6 +67,8 @@ class Approval(Frozen):
     approved: bool
     by: str
     role: str
+    key: str | None = None
+    """The id of the API key that it came by; None at the command line."""
     comment: str = ""
     at: Time
     expires_at: Time

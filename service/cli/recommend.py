@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from models.domain.execution import Outcome
     from models.domain.incident import Incident
     from service.contract import RecommendationView
-    from service.guard.guard import Outcomes, Switch
+    from service.guard.surroundings import Outcomes, Switch
     from service.settings import Settings
 
 

@@ -1,72 +1,24 @@
-"""The one place that says what may run: the kill switch, the environment's mode, then the policies."""
+"""The one place that says what may run and be said: standing orders, what was earned, limits, then the policies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from models.domain.base import Clock
-from models.domain.execution import Decision, Mode, Outcome, Verdict
+from models.domain.base import Clock, Severity
+from models.domain.execution import Decision, Execution, ExecutionState, Mode, Verdict
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, RankedCandidate
-from service.guard.policy import AUTOPILOT, Answer, Policies
+from service.guard.context import REFUSED, Circumstances, at, context_of, message_context, request_of
+from service.guard.judging import Judgement, judge, lower
+from service.guard.names import deception, person
+from service.guard.policy import Policies
+from service.guard.policy_schema import AUTOPILOT, Request, person_principal
 from service.guard.record import SuccessRecord
+from service.guard.surroundings import Holds, Levels, Outcomes, Switch
 from service.security.roles import Role
 from service.settings import Settings
-
-# In this order: the least powerful role that may approve is asked.
-_APPROVING_ROLES = (Role.APPROVER, Role.ADMIN)
-
-
-class Switch(Protocol):
-    """The kill switch, as far as it is asked here."""
-
-    def is_on(self) -> bool:
-        """Whether new executions are stopped."""
-
-
-class Outcomes(Protocol):
-    """What earlier executions taught, as far as it is asked here."""
-
-    def outcomes(self, runbook: str, action: str, environment: str) -> Sequence[Outcome]:
-        """All outcomes of an action in an environment."""
-
-
-class Levels(Protocol):
-    """How far each action may go, as it was earned."""
-
-    def level(self, candidate: Candidate) -> Mode:
-        """What the candidate's action has earned in its environment."""
-
-    def record(self, candidate: Candidate) -> SuccessRecord:
-        """How often the candidate's action was verified to have helped in its environment."""
-
-
-class Hold(Protocol):
-    """What stands in the way of a start."""
-
-    @property
-    def reason(self) -> str:
-        """In words."""
-
-    @property
-    def until(self) -> datetime | None:
-        """When it ends, where that is known."""
-
-    @property
-    def wait(self) -> bool:
-        """Whether it passes soon by itself, so that waiting is right."""
-
-
-class Holds(Protocol):
-    """Limits over all replicas, as far as they are asked here."""
-
-    def look(self, candidate: Candidate, now: datetime) -> Hold | None:
-        """What stands in the way of a start now."""
-
-    def blast_radius(self, candidate: Candidate, now: datetime) -> tuple[int, float]:
-        """Targets of its service acted on in the last period, and their share of its instances, this one included."""
 
 
 class Guard:
@@ -84,6 +36,7 @@ class Guard:
         limits: Holds | None = None,
         error_budget: Callable[[], float | None] | None = None,
     ) -> None:
+        """`error_budget` gives the share that is left now; None where it cannot be measured."""
         self._policies = policies
         self._settings = settings
         self._kill_switch = kill_switch
@@ -93,89 +46,170 @@ class Guard:
         self._limits = limits
         self._error_budget = error_budget
 
-    def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:  # noqa: ARG002
+    def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:
         """Permit, needs approval (by whom, how many) or forbid, with the policies and the reason in words."""
         candidate = ranked.candidate
-        mode = self._settings.mode_of(candidate.environment)
-        refusal = self.refusal(candidate)
+        severity = incident.severity if incident else Severity.WARNING
+        requested = incident is not None and incident.requested is not None
+        now = self._clock()
+        context = self._context(candidate, ranked.probability, now, severity=severity, requested=requested)
+        refusal = self._refusal(candidate, Mode(context["level"]), now)
         if refusal is not None:
-            return self._decision(candidate, Verdict.FORBID, refusal)
-        context = self._context(ranked, mode)
-        autopilot = self._ask(AUTOPILOT, candidate, context)
-        if autopilot.errors:
-            return self._decision(candidate, Verdict.FORBID, f"a policy cannot be evaluated: {autopilot.errors[0]}")
-        if autopilot.allowed and mode is Mode.AUTO and candidate.approval == "policy":
-            return self._decision(candidate, Verdict.PERMIT, "policy lets Suture act by itself", autopilot.policies)
-        return self._ask_people(candidate, context, mode)
+            context[REFUSED] = refusal
+        made = judge(self._policies, candidate, context)
+        return Decision(
+            candidate_hash=candidate.hash,
+            verdict=made.verdict,
+            mode=Mode(context["mode"]),
+            level=Mode(context["level"]) if self._autonomy else None,
+            policies=made.policies,
+            reason=made.reason,
+            missing=made.missing,
+            approver_role=made.role,
+            approvers=made.people,
+            approvals_needed=made.count,
+            context=context,
+            decided_at=now,
+        )
 
     def refusal(self, candidate: Candidate) -> str | None:
-        """Why nothing may start now, whatever the policies say; asked again right before an act."""
+        """Why nothing may start now, whatever the policies say."""
+        return self._refusal(candidate, self._level(candidate), self._clock())
+
+    def reconsider(self, execution: Execution) -> str | None:
+        """Why an execution that was decided on may not start after all, asked right before it does.
+
+        The policies are asked again too: what they are told has changed since, as has the time. For one that was
+        claimed already only the kill switch and the modes count: limits would find its own start.
+        """
+        candidate, decided = execution.candidate, execution.decision
+        if execution.state is not ExecutionState.PENDING:
+            return self._orders(candidate, self._level(candidate))
+        refusal = self.refusal(candidate)
+        if refusal is not None:
+            return refusal
+        context = self._context(
+            candidate,
+            execution.probability,
+            self._clock(),
+            severity=decided.context.get("severity", Severity.WARNING),
+            requested=execution.requested_by is not None or decided.context.get("requested", False),
+            # Its caller made sure of them.
+            approvals=decided.approvals_needed,
+        )
+        return _stricter(judge(self._policies, candidate, context), decided)
+
+    def objection(self, execution: Execution, by: str, role: Role, said_at: datetime, spoken: int) -> str | None:
+        """Why that person's yes, given then after `spoken` others, does not count; None where it does.
+
+        A policy that forbids it to the person, or names other people only. What holds for a role holds for who has it.
+        """
+        decided = execution.decision
+        context = {**self._context_then(execution), "approvals": spoken, **at(said_at)}
+        answer = self._policies.ask(person_principal(person(by), role), request_of(execution.candidate, context))
+        if answer.errors:
+            return f"a policy cannot be evaluated: {answer.errors[0]}"
+        if answer.allowed:
+            return None
+        if answer.policies:
+            return f"policy {', '.join(answer.policies)} forbids it to {by}"
+        if decided.approvers:
+            return f"policy lets only {', '.join(decided.approvers)} approve it; {by} is not among them"
+        needed = Role(decided.approver_role or Role.ADMIN)
+        return None if role.covers(needed) else f"it takes the role {needed}; {by} is {role}"
+
+    def message_refusal(self, name: str, incident: Incident) -> str | None:
+        """Why the message (`ticket-open`, `ticket-comment`, `ticket-close`) about an incident may not be sent.
+
+        The kill switch stops acts, not words: people need them most while it is on.
+        """
+        mode = self._settings.mode_of(incident.environment)
+        context = message_context(
+            name, self._clock(), mode=mode, environment=incident.environment, severity=incident.severity
+        )
+        service = incident.culprit.service if incident.culprit else next(iter(incident.services), "")
+        request = Request(f"message/{name}", f"incident:{incident.id}", service, incident.environment, context)
+        answer = self._policies.ask(AUTOPILOT, request)
+        if answer.errors:
+            return f"a policy cannot be evaluated: {answer.errors[0]}"
+        if answer.allowed:
+            return None
+        return f"policy {', '.join(answer.policies)} forbids it" if answer.policies else "no policy permits it"
+
+    def _refusal(self, candidate: Candidate, level: Mode, now: datetime) -> str | None:
+        orders = self._orders(candidate, level)
+        if orders is not None or self._limits is None:
+            return orders
+        hold = self._limits.look(candidate, now)
+        return hold.reason if hold is not None and not hold.wait else None
+
+    def _orders(self, candidate: Candidate, level: Mode) -> str | None:
         if self._kill_switch.is_on():
             return "the kill switch is on"
+        for what in ("environment", "service", "target"):
+            if why := deception(getattr(candidate, what) or ""):
+                return f"the {what} {getattr(candidate, what)!r} could be taken for another: {why}"
         mode = self._settings.mode_of(candidate.environment)
         if mode in (Mode.OBSERVE, Mode.SUGGEST):
             return f"the environment {candidate.environment!r} is in mode {mode}: people act, Suture does not"
+        if lower(mode, level) in (Mode.OBSERVE, Mode.SUGGEST):
+            return f"the action has earned {level} in {candidate.environment!r}: people act, Suture does not"
         return None
 
-    def _ask_people(self, candidate: Candidate, context: dict[str, Any], mode: Mode) -> Decision:
-        denials: list[str] = []
-        for role in _APPROVING_ROLES:
-            answer = self._ask(f'Role::"{role}"', candidate, context)
-            if answer.errors:
-                return self._decision(candidate, Verdict.FORBID, f"a policy cannot be evaluated: {answer.errors[0]}")
-            if answer.allowed:
-                count = 2 if candidate.approval == "two-person" else 1
-                reason = f"{_why_not_alone(candidate, mode)}; {count} approval{'s' * (count > 1)} by role {role} needed"
-                return self._decision(candidate, Verdict.NEEDS_APPROVAL, reason, answer.policies, role, count)
-            denials.extend(answer.policies)
-        by = f"policy {', '.join(dict.fromkeys(denials))} forbids it" if denials else "no policy lets anyone run it"
-        return self._decision(candidate, Verdict.FORBID, by, tuple(dict.fromkeys(denials)))
+    def _level(self, candidate: Candidate) -> Mode:
+        return self._autonomy.level(candidate) if self._autonomy else Mode.AUTO
 
-    def _ask(self, principal: str, candidate: Candidate, context: dict[str, Any]) -> Answer:
-        attributes = {"service": candidate.service or "", "environment": candidate.environment}
-        return self._policies.ask(principal, candidate.uses, candidate.target, attributes, context)
-
-    def _context(self, ranked: RankedCandidate, mode: Mode) -> dict[str, Any]:
-        candidate = ranked.candidate
+    def _record(self, candidate: Candidate) -> SuccessRecord:
+        if self._autonomy:
+            return self._autonomy.record(candidate)
         known = self._executions.outcomes(candidate.runbook, candidate.action, candidate.environment)
-        record = SuccessRecord(successes=sum(outcome.verified for outcome in known), total=len(known))
-        return {
-            "mode": str(mode),
-            "probability": float(ranked.probability),
-            "risk": candidate.risk,
-            "reversible": candidate.reversible,
-            "approval": candidate.approval,
-            "runbook": candidate.runbook,
-            "action": candidate.action,
-            "environment": candidate.environment,
-            "verified_success": record.lower_bound,
-            "outcomes": record.total,
-        }
+        return SuccessRecord(successes=sum(outcome.verified for outcome in known), total=len(known))
 
-    def _decision(
+    def _context(
         self,
         candidate: Candidate,
-        verdict: Verdict,
-        reason: str,
-        policies: tuple[str, ...] = (),
-        role: Role | None = None,
-        count: int = 0,
-    ) -> Decision:
-        return Decision(
-            candidate_hash=candidate.hash,
-            verdict=verdict,
+        probability: float,
+        now: datetime,
+        *,
+        severity: str,
+        requested: bool,
+        approvals: int = 0,
+    ) -> dict[str, Any]:
+        around = Circumstances(
             mode=self._settings.mode_of(candidate.environment),
-            policies=policies,
-            reason=reason,
-            approver_role=role,
-            approvals_needed=count,
-            decided_at=self._clock(),
+            level=self._level(candidate),
+            record=self._record(candidate),
+            blast_radius=self._limits.blast_radius(candidate, now) if self._limits else None,
+            error_budget=self._error_budget() if self._error_budget else None,
+            severity=severity,
+            requested=requested,
+            approvals=approvals,
+        )
+        return context_of(candidate, probability, now, around)
+
+    def _context_then(self, execution: Execution) -> dict[str, Any]:
+        """What the policies were told when they decided; made anew for a decision of before that was kept."""
+        decided = execution.decision
+        requested = execution.requested_by is not None
+        return decided.context or self._context(
+            execution.candidate,
+            execution.probability,
+            decided.decided_at,
+            severity=Severity.WARNING,
+            requested=requested,
         )
 
 
-def _why_not_alone(candidate: Candidate, mode: Mode) -> str:
-    if mode is not Mode.AUTO:
-        return f"the environment {candidate.environment!r} is in mode {mode}"
-    if candidate.approval != "policy":
-        return f"the runbook asks for approval ({candidate.approval})"
-    return "no policy lets Suture do this by itself yet"
+def _stricter(now: Judgement, decided: Decision) -> str | None:
+    """Why what was decided does not hold any more."""
+    policies = f" (policy {', '.join(now.policies)})" if now.policies else ""
+    if now.verdict is Verdict.FORBID:
+        return f"{now.reason}{policies}"
+    if now.verdict is Verdict.PERMIT:
+        return None
+    if decided.verdict is Verdict.PERMIT or now.count > decided.approvals_needed:
+        return f"it was decided on differently before; now {now.reason}{policies}"
+    asked = Role(decided.approver_role or Role.ADMIN)
+    if now.role is not None and not asked.covers(now.role):
+        return f"it was decided on differently before; now {now.reason}{policies}"
+    return None

@@ -1,4 +1,4 @@
-"""Cedar policies: read from a folder, checked against Suture's schema, and asked about one request.
+"""Cedar policies: a checked set, asked about one request.
 
 Language and semantics: https://docs.cedarpolicy.com/. A policy whose condition cannot be evaluated is an error here,
 not a policy that does not apply: a `forbid` that silently stopped working would be worse than a refusal.
@@ -6,41 +6,28 @@ not a policy that does not apply: a `forbid` that silently stopped working would
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cedarpy
 
 from models.domain.errors import BadInput
-
-DEFAULT_POLICIES = Path(__file__).parent / "policies"
-
-_SCHEMA = """
-entity Autopilot;
-entity Role in [Role];
-entity Target { service: String, environment: String };
-type Request = {
-    mode: String, probability: decimal, risk: String, reversible: Bool, approval: String, runbook: String,
-    action: String, environment: String, verified_success: decimal, outcomes: Long
-};
-"""
-_ACTION = "action {names} appliesTo {{ principal: [Autopilot, Role], resource: [Target], context: Request }};\n"
-
-# Who may do what the other may: an admin is an approver too.
-_ROLES: list[dict[str, Any]] = [
-    {"uid": {"type": "Role", "id": "admin"}, "attrs": {}, "parents": [{"type": "Role", "id": "approver"}]},
-    {"uid": {"type": "Role", "id": "approver"}, "attrs": {}, "parents": []},
-    {"uid": {"type": "Autopilot", "id": "suture"}, "attrs": {}, "parents": []},
-]
-
-AUTOPILOT = 'Autopilot::"suture"'
-_STATEMENT = re.compile(r'(?:"(?:\\.|[^"\\])*"|//[^\n]*|[^;"/]|/)+;?')
-_BARE_DECIMAL = re.compile(r"[<>=]\s*\d+\.\d")
-_DECIMALS = 'compare decimals with .greaterThan(decimal("0.9")) and its like'
-_IDENTITY = re.compile(r'@id\("((?:\\.|[^"\\])*)"\)')
+from service.guard.policy_files import ALWAYS, DEFAULT_POLICIES, Policy, read_policies
+from service.guard.policy_schema import (
+    AUTOPILOT,
+    MESSAGES,
+    Principal,
+    Request,
+    cedar_context,
+    own_entities,
+    schema_text,
+    standing_entities,
+)
+from service.guard.probes import Probes
 
 
 @dataclass(frozen=True)
@@ -49,112 +36,87 @@ class Answer:
 
     allowed: bool
     policies: tuple[str, ...]
-    errors: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+    approvals: int = 0
+    """The most people that a policy which allows it asks for by `@approvals`."""
 
 
 class Policies:
-    """A checked set of policies, each with the name that its `@id` gives."""
+    """A checked set of policies, parsed once. Safe to ask from several threads."""
 
-    def __init__(self, text: str, names: tuple[str, ...]) -> None:
-        self._text = text
-        self._names = names
+    def __init__(self, policies: Sequence[Policy], actions: Iterable[str]) -> None:
+        """`actions`: the `executor/verb` that there are; messages come on top."""
+        acts = sorted(actions)
+        self.all = tuple(policies)
+        self._by_id = {policy.id: policy for policy in policies}
+        self._actions = {*acts, *(f"message/{name}" for name in MESSAGES)}
+        self._set = _parsed({policy.id: policy.form for policy in policies})
+        self._entities = cedarpy.Entities.from_json_str(json.dumps(standing_entities(acts)))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all policies, in the order of the files."""
-        return self._names
+        """The ids of the set's own policies, in the order of the files."""
+        return tuple(policy.id for policy in self.all if not policy.always)
 
-    def ask(
-        self, principal: str, action: str, target: str, attributes: Mapping[str, str], context: Mapping[str, Any]
-    ) -> Answer:
-        """Whether `principal` may do `action` (`executor/verb`) to `target`. Numbers in `context` are decimals."""
-        resource = {"uid": {"type": "Target", "id": target}, "attrs": dict(attributes), "parents": []}
-        result = cedarpy.is_authorized(
-            {
-                "principal": principal,
-                "action": f'Action::"{action}"',
-                "resource": f'Target::"{_escape(target)}"',
-                "context": {name: _decimal(value) for name, value in context.items()},
-            },
-            self._text,
-            [*_ROLES, resource],
-        )
-        return Answer(
-            allowed=result.allowed,
-            policies=tuple(self._name(reason) for reason in result.diagnostics.reasons),
-            errors=tuple(result.diagnostics.errors),
-        )
+    @cached_property
+    def people(self) -> tuple[str, ...]:
+        """The persons whom a permit names as its principal."""
+        scopes = (policy.form["principal"] for policy in self.all if policy.effect == "permit")
+        entities = (scope.get("entity", {}) for scope in scopes)
+        return tuple(dict.fromkeys(entity["id"] for entity in entities if entity.get("type") == "Person"))
 
-    def _name(self, reason: str) -> str:
-        # Cedar numbers policies by their place in the text: policy0, policy1, …
-        return self._names[int(reason.removeprefix("policy"))]
+    def ask(self, principal: Principal, request: Request) -> Answer:
+        """Whether `principal` may do what the request says. An action that does not exist is an error."""
+        if request.action not in self._actions:
+            return Answer(False, (), (f"there is no action {request.action!r}",))
+        result = self._answer(self._set, principal, request)
+        reasons = tuple(sorted(result.diagnostics.reasons, key=list(self._by_id).index))
+        approvals = max((self._by_id[name].approvals for name in reasons), default=0) if result.allowed else 0
+        return Answer(result.allowed, reasons, tuple(result.diagnostics.errors), approvals)
+
+    def lacking(self, request: Request, besides: Collection[str] = ()) -> list[str]:
+        """What the permits for the autopilot ask for that is not so, in words; those that lack least come first.
+
+        Conditions on the attributes `besides` are left out.
+        """
+        result = self._answer(self._probe_set, AUTOPILOT, request)
+        return self._probes.words(set(result.diagnostics.reasons), result.diagnostics.errors, request, besides)
+
+    @cached_property
+    def _probes(self) -> Probes:
+        return Probes(self.all)
+
+    @cached_property
+    def _probe_set(self) -> cedarpy.PolicySet:
+        return _parsed(self._probes.forms)
+
+    def _answer(self, policies: cedarpy.PolicySet, principal: Principal, request: Request) -> cedarpy.AuthzResult:
+        entities = self._entities.with_added_json_str(json.dumps(own_entities(principal, request)))
+        question = {
+            "principal": principal.uid,
+            "action": {"type": "Action", "id": request.action},
+            "resource": {"type": "Target", "id": request.target},
+            "context": cedar_context(request.context),
+        }
+        return cedarpy.is_authorized(question, policies, entities)
 
 
 def load_policies(folder: Path | None, actions: Iterable[str]) -> Policies:
-    """All `*.cedar` files of a folder (the default set where None), checked against the schema for these actions.
+    """All policies of a folder (the default set where None), checked against the schema for these actions.
 
     Raises BadInput with file and line.
     """
-    folder = folder or DEFAULT_POLICIES
-    if not folder.is_dir():
-        raise BadInput(f"there is no policy folder {folder}")
-    files = sorted(folder.glob("*.cedar"))
-    if not files:
-        raise BadInput(f"the policy folder {folder} holds no .cedar file")
-    texts, names = [], []
-    schema = _SCHEMA + _ACTION.format(names=", ".join(f'"{name}"' for name in sorted(actions)))
-    for file in files:
-        for line, statement in _statements(_read(file)):
-            names.append(_check(statement, f"{file}:{line}", schema))
-            texts.append(statement)
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise BadInput(f"two policies have the same @id: {', '.join(sorted(repeated))}", where=str(folder))
-    return Policies("\n".join(texts), tuple(names))
+    acts = sorted(actions)
+    schema = cedarpy.Schema.from_str(schema_text(acts))
+    found = [*read_policies(folder or DEFAULT_POLICIES, schema), *read_policies(ALWAYS, schema, always=True)]
+    times = Counter(policy.id for policy in found)
+    for place, policy in enumerate(found):
+        if times[policy.id] > 1 and policy.id in {other.id for other in found[:place]}:
+            first = next(other.where for other in found if other.id == policy.id)
+            raise BadInput(f"two policies have the same @id: {policy.id} (first at {first})", where=policy.where)
+    return Policies(found, acts)
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", where=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"is not UTF-8 text: byte {error.start}", where=str(file)) from error
-
-
-def _statements(text: str) -> Iterable[tuple[int, str]]:
-    """Each policy with the line that it begins on; comments between policies are left out."""
-    for match in _STATEMENT.finditer(text):
-        lead = re.match(r"(?:\s|//[^\n]*(?:\n|$))*", match.group())
-        statement = match.group()[lead.end() if lead else 0 :]
-        if statement.strip():
-            yield text.count("\n", 0, match.start() + (lead.end() if lead else 0)) + 1, statement
-
-
-def _check(statement: str, where: str, schema: str) -> str:
-    try:
-        cedarpy.policies_to_json_str(statement)
-    except ValueError as error:
-        mend = f"; {_DECIMALS}" if _BARE_DECIMAL.search(statement) else ""
-        raise BadInput(f"not a Cedar policy: {_one_line(str(error))}{mend}", where=where) from error
-    result = cedarpy.validate_policies(statement, schema)
-    if not result.validation_passed:
-        # The first: a wrong word is reported once for every action that the policy could be about.
-        problem = _one_line(str(result.errors[0].error)).replace("for policy `policy0`, ", "")
-        raise BadInput(f"the policy does not fit Suture's schema: {problem}", where=where)
-    name = _IDENTITY.search(statement)
-    if name is None:
-        raise BadInput('the policy has no @id("…"); decisions name the policies that made them', where=where)
-    return name.group(1)
-
-
-def _decimal(value: Any) -> Any:
-    return {"__extn": {"fn": "decimal", "arg": f"{value:.4f}"}} if isinstance(value, float) else value
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _parsed(forms: dict[str, dict[str, object]]) -> cedarpy.PolicySet:
+    document = {"templates": {}, "staticPolicies": forms, "templateLinks": []}
+    return cedarpy.PolicySet.from_json_str(json.dumps(document))

@@ -1,9 +1,12 @@
-"""Ticket updates: a durable outbox. Ordered per incident, idempotent, retried, never in remediation's way."""
+"""Ticket updates: a durable outbox. Ordered per incident, idempotent, retried, never in remediation's way.
+
+Each is a side effect as any other: the guard is asked right before it is delivered.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from models.domain.base import Severity
 from models.domain.incident import Incident
@@ -22,6 +25,15 @@ _WORKFLOW = "deliver-ticket-update"
 _POLL_SECONDS = 0.25
 # Seconds between tries: the last one is about a quarter of an hour after the first.
 _PAUSES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 256)
+_NOT_SENT = "not_sent"
+"""In the data of a timeline's entry: the kind of the update that policy forbade."""
+
+
+class MessageGuard(Protocol):
+    """The guard, as far as it is asked here."""
+
+    def message_refusal(self, name: str, incident: Incident) -> str | None:
+        """Why the message of that name about the incident may not be sent."""
 
 
 class TicketOutbox:
@@ -34,7 +46,9 @@ class TicketOutbox:
         ticketing: Ticketing,
         incidents: Incidents,
         interruption: Interruption,
+        guard: MessageGuard,
     ) -> None:
+        self._guard = guard
         self._dbos = dbos
         self._client = client
         self._ticketing = ticketing
@@ -70,21 +84,35 @@ class TicketOutbox:
         self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, place, incident, kind, key, body)
 
     def _deliver(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
-        refusal = ""
+        trouble = ""
         for pause in (*_PAUSES, 0):
             try:
-                self._update(incident, kind, key, body)
+                if not self._is_forbidden(incident, kind, key):
+                    self._update(incident, kind, key, body)
                 return
             except TicketingError as error:
-                refusal = str(error)
+                trouble = str(error)
                 if not error.retriable:
                     break
                 _log.warning("ticket update %s: %s; it is tried again", key, error)
                 self._interruption.pause(pause)
         # The incident says what its ticket is missing, and goes on.
-        _log.error("ticket update %s is given up: %s", key, refusal)
-        words = f"the ticket could not be updated ({kind}): {refusal}"
+        _log.error("ticket update %s is given up: %s", key, trouble)
+        words = f"the ticket could not be updated ({kind}): {trouble}"
         self._incidents.record(incident, "ticket", words, key=f"{key}-lost")
+
+    def _is_forbidden(self, identifier: str, kind: str, key: str) -> bool:
+        """Whether policy forbids the update; the incident's timeline tells it once, and nothing is tried again."""
+        incident = self._incidents.get(identifier)
+        if kind != "open" and any(entry.data.get(_NOT_SENT) == "open" for entry in incident.timeline):
+            # There is no ticket, and the timeline says why.
+            return self._incidents.ticket(identifier) is None
+        refusal = self._guard.message_refusal(f"ticket-{kind}", incident)
+        if refusal is None:
+            return False
+        words = f"not sent (ticket {kind}): {refusal}"
+        self._incidents.record(identifier, "ticket", words, {_NOT_SENT: kind}, key=f"{key}-forbidden")
+        return True
 
     def _update(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
         if kind == "open":

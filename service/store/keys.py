@@ -61,6 +61,12 @@ class Keys:
             raise Unauthenticated("this API key was revoked")
         return _key(row)
 
+    def find(self, identifier: str) -> Key | None:
+        """The key of that id, revoked or not; None where there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(select(keys).where(keys.c.id == identifier)).first()
+        return _key(row) if row is not None else None
+
     def all(self) -> list[Key]:
         """Every key, oldest first."""
         with self._database.read() as connection:

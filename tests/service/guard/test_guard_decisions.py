@@ -117,7 +117,12 @@ class TestApprovals:
         from service.guard.approvals import Approvals
 
         self.now = parts.clock
-        approvals = Approvals(parts.executions, b"key", timedelta(hours=1), lambda: self.now())  # noqa: PLW0108  (a test moves it)
+
+        def clock():
+            return self.now()  # a test moves it
+
+        expires = timedelta(hours=1)
+        approvals = Approvals(parts.executions, b"key", expires, clock, keys=parts.keys, guard=parts.guard)
         self.approvals = approvals
 
         def give(by="ann", *, approved=True, role=Role.APPROVER):
@@ -150,10 +155,12 @@ class TestApprovals:
         give("bob")
         assert self.approvals.standing(execution).enough(2)
 
-    def test_two_spellings_of_a_name_are_one_person(self, waiting, give):
+    @pytest.mark.parametrize("again", ["key:Ann ", "cli:ann", "key:\uff41\uff4e\uff4e"])
+    def test_two_spellings_of_a_name_are_one_person(self, waiting, give, again):
         execution = waiting(approval="two-person")
         give("key:ann")
-        give("key:Ann ")
+        with pytest.raises(Conflict, match="already decided on EXE-1-1-1, as key:ann"):
+            give(again)
         assert not self.approvals.standing(execution).enough(2)
 
     def test_one_no_outweighs_any_yes(self, waiting, give):
