@@ -30,7 +30,21 @@ def _zone(name: str) -> str:
     return name
 
 
+def _time_of_day(value: object) -> object:
+    # YAML reads an unquoted 22:00 as the number 1320.
+    if isinstance(value, int | float):
+        raise ValueError(f'{value} is no time of day; write it in quotes, for example "22:00"')
+    return value
+
+
+def _without_offset(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError(f"{value.isoformat()} has an offset; leave it out, `timezone` says where it is that time")
+    return value
+
+
 Zone = Annotated[str, AfterValidator(_zone)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), AfterValidator(_without_offset)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Scope = Literal["all", "environment", "service", "target", "action"]
 
@@ -66,8 +80,8 @@ class Freeze(Frozen):
     """Globs."""
     timezone: Zone = "UTC"
     days: tuple[Day, ...] = ()
-    from_: time | None = Field(default=None, alias="from")
-    to: time | None = None
+    from_: TimeOfDay | None = Field(default=None, alias="from")
+    to: TimeOfDay | None = None
     start: datetime | AwareDatetime | None = None
     """Without an offset: in `timezone`."""
     end: datetime | AwareDatetime | None = None
@@ -83,7 +97,13 @@ class Freeze(Frozen):
             raise ValueError("from and to go together")
         if once and self.from_ is not None:
             raise ValueError("from and to are for days; a freeze with start and end has none")
+        if self.start is not None and self.end is not None and self.at(self.end) <= self.at(self.start):
+            raise ValueError("end must be after start")
         return self
+
+    def at(self, written: datetime) -> datetime:
+        """A time of `start` or `end` with its zone."""
+        return written if written.tzinfo is not None else written.replace(tzinfo=ZoneInfo(self.timezone))
 
 
 class Breaker(Frozen):

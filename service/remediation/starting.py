@@ -6,6 +6,7 @@ It may run again after a crash, so it is idempotent; it returns JSON.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Literal
 
 from models.domain.base import Clock
@@ -13,16 +14,17 @@ from models.domain.errors import Conflict
 from models.domain.execution import FINAL_STATES, Execution, ExecutionState, StepRecord, Verdict
 from models.domain.incident import IncidentStatus
 from service.guard.approvals import Approvals
+from service.guard.limits import Held, Hold, Limits
 from service.pipeline import Pipeline
 from service.remediation import words
 from service.remediation.closing import TAKEN, Closing
-from service.store.executions import Executions
+from service.store.executions import Executions, TargetBusy
 from service.store.incidents import Incidents
 
 _S = IncidentStatus
 _E = ExecutionState
 
-# A target that is busy for longer than this is not waited for: two minutes in all.
+# A limit that holds for longer than this is not waited for: two minutes in all.
 _BUSY_SECONDS = 2.0
 _BUSY_TRIES = 60
 
@@ -34,6 +36,7 @@ class Starting:
         self,
         pipeline: Pipeline,
         approvals: Approvals,
+        limits: Limits,
         closing: Closing,
         incidents: Incidents,
         executions: Executions,
@@ -43,6 +46,7 @@ class Starting:
         """`pause` waits for so many seconds, or ends the step where the worker stops."""
         self._pipeline = pipeline
         self._approvals = approvals
+        self._limits = limits
         self._closing = closing
         self._incidents = incidents
         self._executions = executions
@@ -50,34 +54,46 @@ class Starting:
         self._pause = pause
 
     def start(self, execution_id: str, episode: int) -> dict[str, Any]:
-        """Check the preconditions and the guard's standing orders, then claim the target; waits while it is busy."""
+        """Check the preconditions and the guard's standing orders, then claim the target within all limits.
+
+        A limit that soon lets go is waited for.
+        """
+        gives_up = self._clock() + timedelta(seconds=_BUSY_SECONDS * _BUSY_TRIES)
+        hold: Hold | None = None
         for _ in range(_BUSY_TRIES):
             execution = self._executions.get(execution_id)
             if execution.state in FINAL_STATES:
-                # Cancelled meanwhile; or failed here, and a crash came before that was recorded.
-                ending = "person" if execution.state is _E.CANCELLED else "next"
-                return {"started": False, "ending": ending, "reason": execution.steps[-1].detail}
+                return self._ended(execution)
             if execution.state is _E.RUNNING:
                 return self._begin(execution, episode)
-            refusal = self._refusal(execution)
-            if refusal is not None:
-                return self._not_started(execution, "preconditions", refusal)
-            if self._claim(execution):
-                return self._begin(execution, episode)
+            hold = self._limits.look(execution.candidate, self._clock())
+            if hold is None or hold.wait:
+                refusal = self._refusal(execution)
+                if refusal is not None:
+                    return self._not_started(execution, "preconditions", refusal)
+                hold = self._claim(execution)
+                if hold is None:
+                    return self._begin(execution, episode)
+            if not hold.wait or (hold.until is not None and hold.until > gives_up):
+                break
             self._pause(_BUSY_SECONDS)
-        return self._not_started(execution, "start", f"{execution.candidate.target} stayed busy with another execution")
+        return self._held(self._executions.get(execution_id), hold)
 
-    def _claim(self, execution: Execution) -> bool:
-        """Whether the execution runs now; else its target is busy, or a person cancelled it meanwhile."""
+    def _claim(self, execution: Execution) -> Hold | None:
+        """None where the execution runs now; else what holds it back."""
         # What the verification will ask, as it is now: the ticket then shows what changed.
         before = [result.model_dump(mode="json") for result in self._pipeline.measured(execution.candidate.verify)]
         record = self._record("preconditions", "done", words.checks(execution.candidate.preconditions))
         record = record.model_copy(update={"data": {"before": before}})
         try:
-            self._executions.transition(execution.id, _E.RUNNING, record)
-        except Conflict:
-            return False
-        return True
+            self._executions.transition(execution.id, _E.RUNNING, record, admit=self._limits.admit)
+        except Held as held:
+            return held.hold
+        except TargetBusy:  # the database's own word, whatever the limits saw
+            return Hold(f"another execution acts on {execution.candidate.target}", None, wait=True, concerns="target")
+        except Conflict as changed:  # a person cancelled it meanwhile: the next look shows it
+            return Hold(str(changed), None, wait=True)
+        return None
 
     def _begin(self, execution: Execution, episode: int) -> dict[str, Any]:
         reason, data = f"running {execution.candidate.title!r}", {"execution": execution.id}
@@ -103,10 +119,25 @@ class Starting:
                 return f"precondition `{result.subject} {result.condition}` {how}: {result.detail}"
         return None
 
-    def _not_started(self, execution: Execution, step: str, detail: str) -> dict[str, Any]:
-        ended = self._closing.close(execution.id, _E.FAILED, self._record(step, "failed", detail), "failed")
-        ending = "person" if ended.state is _E.CANCELLED else "next"
-        return {"started": False, "ending": ending, "reason": f"{execution.candidate.title!r} failed: {detail}"}
+    def _held(self, execution: Execution, hold: Hold | None) -> dict[str, Any]:
+        """A limit did not let it start: nothing was done. What holds the whole service is for a person, at once."""
+        if hold is None:
+            return self._ended(execution)
+        ending = "person" if hold.concerns == "service" else "next"
+        waited = ", for longer than it is waited for" if hold.wait and hold.until is None else ""
+        return self._not_started(execution, "start", f"held: {hold.reason}{waited}; nothing was done", ending)
+
+    def _not_started(self, execution: Execution, step: str, detail: str, ending: str = "next") -> dict[str, Any]:
+        record = self._record(step, "failed", detail).model_copy(update={"data": {"ending": ending}})
+        return self._ended(self._closing.close(execution.id, _E.FAILED, record, "failed"))
+
+    def _ended(self, execution: Execution) -> dict[str, Any]:
+        """Cancelled meanwhile; or failed here, perhaps before a crash that came before that was recorded."""
+        last = execution.steps[-1]
+        if execution.state is _E.CANCELLED:
+            return {"started": False, "ending": "person", "reason": last.detail}
+        reason = f"{execution.candidate.title!r} failed: {last.detail}"
+        return {"started": False, "ending": last.data.get("ending", "next"), "reason": reason}
 
     def _record(self, name: str, state: Literal["started", "done", "failed", "uncertain"], detail: str) -> StepRecord:
         return StepRecord(name=name, state=state, at=self._clock(), detail=detail)

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
+from models.domain.base import Clock
 from models.domain.errors import BadInput, Unavailable
 
+ADMISSION = "admission"
+"""The lock of whoever starts an execution, turns the kill switch or plans maintenance: one after the other."""
+
 _BUSY_TIMEOUT_MS = 30_000
+# A process that is stopped or cut off in the middle of a transaction would block the kill switch of all replicas:
+# the server ends a session that holds a lock and says nothing for so long.
+_STUCK_SECONDS = 20
+_LOCK = text(
+    "SELECT pg_advisory_xact_lock(hashtext(:name)), set_config('idle_in_transaction_session_timeout', :idle, true)"
+)
 _WRITES = "suture_writes"
 _ONE_VIEW = "REPEATABLE READ"
+# Whatever the server's default is: who waited for a lock must see what its holder wrote.
+_NEWEST = "READ COMMITTED"
 
 
 class Database:
@@ -44,7 +57,14 @@ class Database:
     def lock(self, connection: Connection, name: str) -> None:
         """Hold a lock of that name over all replicas until the transaction ends. (SQLite's write lock is one.)"""
         if not self.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"suture:{name}"})
+            connection.execute(_LOCK, {"name": f"suture:{name}", "idle": f"{_STUCK_SECONDS}s"})
+
+    def now(self, connection: Connection, clock: Clock) -> datetime:
+        """The one time of all replicas, in UTC: PostgreSQL's own. With SQLite they are on one machine: `clock`."""
+        if self.is_sqlite:
+            return clock()
+        at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return at.astimezone(UTC)
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; replicas that start together take turns.
@@ -91,7 +111,7 @@ def _engine(url: str) -> Engine:
     except ArgumentError as error:
         raise BadInput(f"the database URL cannot be read: {error}", where="SUTURE_DATABASE_URL") from error
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return create_engine(url, isolation_level=_NEWEST, pool_pre_ping=True, pool_size=10, max_overflow=20)
     if parsed.get_backend_name() != "sqlite":
         raise BadInput(
             f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql", where="SUTURE_DATABASE_URL"

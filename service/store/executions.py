@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -20,9 +21,14 @@ from models.domain.execution import (
     StepRecord,
 )
 from service.store.audit import AuditLog
-from service.store.database import Database
+from service.store.database import ADMISSION, Database
 from service.store.incidents import incident_number
 from service.store.tables import approvals, executions, outcomes
+
+Admit = Callable[[Connection, Execution], None]
+"""Asked whether an execution may start; raises where it may not."""
+Then = Callable[[Connection, Execution], None]
+"""What follows from a change of an execution, in the transaction of the change."""
 
 
 class TargetBusy(Conflict):
@@ -87,15 +93,27 @@ class Executions:
             return dict(connection.execute(query).all())
 
     def transition(
-        self, identifier: str, to: ExecutionState, step: StepRecord, *, actor: str = "suture", **changes: Any
+        self,
+        identifier: str,
+        to: ExecutionState,
+        step: StepRecord,
+        *,
+        actor: str = "suture",
+        admit: Admit | None = None,
+        then: Then | None = None,
+        **changes: Any,
     ) -> Execution:
         """Move to a state and record the step that did it, with changed fields. The state it is in already: no change.
 
+        `admit` is asked in the same transaction, one at a time over all replicas, and raises where it does not agree.
+        `then` is called in the same transaction after the change: what follows from it is lost by no crash.
         Raises Conflict where the state may not follow, TargetBusy where another execution is active on the target.
         """
         try:
             with self._database.write() as connection:
-                return self._move(connection, identifier, to, step, actor, changes)
+                if admit is not None:
+                    self._database.lock(connection, ADMISSION)
+                return self._move(connection, identifier, to, step, actor, changes, admit, then)
         except IntegrityError as error:
             raise TargetBusy(f"another execution is active on the target of {identifier}") from error
 
@@ -107,29 +125,32 @@ class Executions:
         step: StepRecord,
         actor: str,
         changes: dict[str, Any],
+        admit: Admit | None = None,
+        then: Then | None = None,
     ) -> Execution:
         execution = self._load(connection, identifier, lock=True)
         if execution.state is to:
             return execution
         if to not in EXECUTION_TRANSITIONS[execution.state]:
             raise Conflict(f"{identifier} is {execution.state}; it cannot become {to}")
+        if admit is not None:
+            admit(connection, execution)
         now = self._clock()
         if to is ExecutionState.RUNNING:
             changes = {"started_at": now, **changes}
         if to in FINAL_STATES:
             changes = {"ended_at": now, **changes}
         moved = execution.model_copy(update={**changes, "state": to, "steps": (*execution.steps, step)})
-        connection.execute(
-            update(executions)
-            .where(executions.c.id == identifier)
-            .values(
-                state=to,
-                started_at=moved.started_at.isoformat() if moved.started_at else None,
-                document=moved.model_dump(mode="json", by_alias=True),
-            )
-        )
+        columns: dict[str, Any] = {"state": to, "document": moved.model_dump(mode="json", by_alias=True)}
+        if to is ExecutionState.RUNNING:
+            # The document has this replica's time, as all that people read; limits count by the time of all replicas.
+            counted_from = self._database.now(connection, self._clock)
+            columns["started_at"] = counted_from.isoformat(timespec="microseconds")
+        connection.execute(update(executions).where(executions.c.id == identifier).values(**columns))
         details = {"from": execution.state, "to": to, "step": step.name, "detail": step.detail}
         self._audit.append(connection, f"execution.{to}", identifier, details, actor)
+        if then is not None:
+            then(connection, moved)
         return moved
 
     def record(self, identifier: str, step: StepRecord) -> None:
@@ -205,16 +226,21 @@ class Executions:
     def add_outcome(self, outcome: Outcome) -> None:
         """Store what an execution taught, once."""
         with self._database.write() as connection:
-            if connection.execute(select(outcomes.c.at).where(outcomes.c.execution == outcome.execution)).first():
-                return
-            connection.execute(
-                insert(outcomes).values(
-                    execution=outcome.execution, uses=outcome.uses, runbook=outcome.runbook, action=outcome.action,
-                    environment=outcome.environment, verified=outcome.verified, at=outcome.at.isoformat(),
-                    document=outcome.model_dump(mode="json"),
-                )
-            )  # fmt: skip
-            self._audit.append(connection, "outcome.recorded", outcome.execution, outcome.model_dump(mode="json"))
+            self.add_outcome_in(connection, outcome)
+
+    def add_outcome_in(self, connection: Connection, outcome: Outcome) -> bool:
+        """As `add_outcome`, in the caller's transaction; False, and no change, where it is stored already."""
+        if connection.execute(select(outcomes.c.at).where(outcomes.c.execution == outcome.execution)).first():
+            return False
+        connection.execute(
+            insert(outcomes).values(
+                execution=outcome.execution, uses=outcome.uses, runbook=outcome.runbook, action=outcome.action,
+                environment=outcome.environment, verified=outcome.verified, at=outcome.at.isoformat(),
+                document=outcome.model_dump(mode="json"),
+            )
+        )  # fmt: skip
+        self._audit.append(connection, "outcome.recorded", outcome.execution, outcome.model_dump(mode="json"))
+        return True
 
     def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:
         """All outcomes of an action in an environment, oldest first."""

@@ -7,11 +7,16 @@ from sqlalchemy import Connection, delete, insert, select
 from models.correlation import Memory
 from models.domain.base import Clock
 from service.store.audit import AuditLog
-from service.store.database import Database
+from service.store.database import ADMISSION, Database
 from service.store.tables import detector_states, switches
 
 _KILL = "kill-switch"
 _MEMORY = "correlation-memory"
+
+
+def kill_switch_is_on(connection: Connection) -> bool:
+    """Whether new executions are stopped, as the caller's transaction sees it."""
+    return bool(connection.execute(select(switches.c.value).where(switches.c.name == _KILL)).scalar())
 
 
 class KillSwitch:
@@ -24,13 +29,13 @@ class KillSwitch:
     def is_on(self) -> bool:
         """Whether new executions are stopped."""
         with self._database.read() as connection:
-            value = connection.execute(select(switches.c.value).where(switches.c.name == _KILL)).scalar()
-        return bool(value)
+            return kill_switch_is_on(connection)
 
     def turn(self, on: bool, actor: str) -> None:
-        """Turn it; the change is audited."""
+        """Turn it; the change is audited. Once this returns, nothing starts that it forbids, on any replica."""
         with self._database.write() as connection:
-            self._database.lock(connection, _KILL)
+            # What is being started now is before the change, or sees it. It also makes people take turns.
+            self._database.lock(connection, ADMISSION)
             connection.execute(delete(switches).where(switches.c.name == _KILL))
             connection.execute(insert(switches).values(name=_KILL, value=on))
             self._audit.append(connection, "kill-switch.on" if on else "kill-switch.off", _KILL, {}, actor)

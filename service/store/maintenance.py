@@ -1,0 +1,117 @@
+"""Maintenance windows: while people work on a service, nothing is started on it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from models.domain.base import Clock, Frozen, Time
+from models.domain.errors import BadInput, Conflict, NotFound
+from service.store.audit import AuditLog
+from service.store.database import ADMISSION, Database
+from service.store.tables import maintenance
+
+_PREFIX = "MNT-"
+
+
+class MaintenanceWindow(Frozen):
+    """When people work on which services. `id` is `MNT-<number>`, given by the store."""
+
+    id: str
+    service: str
+    """A glob."""
+    environment: str
+    """A glob."""
+    starts_at: Time
+    ends_at: Time
+    """As it was planned; `ended_at` where a person ended it earlier."""
+    reason: str
+    by: str
+    ended_at: Time | None = None
+    ended_by: str | None = None
+
+
+class Maintenance:
+    """The repository of maintenance windows."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def add(
+        self, *, service: str, environment: str, starts_at: datetime, ends_at: datetime, reason: str, actor: str
+    ) -> MaintenanceWindow:
+        """Plan a window; once this returns, nothing starts within it. Raises BadInput where it would have no time."""
+        if ends_at <= starts_at:
+            raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start", where="to")
+        if ends_at <= self._clock():
+            raise BadInput(f"the window ended already, at {ends_at.isoformat()}", where="to")
+        window = MaintenanceWindow(
+            id="", service=service, environment=environment, starts_at=starts_at.astimezone(UTC),
+            ends_at=ends_at.astimezone(UTC), reason=reason, by=actor,
+        )  # fmt: skip
+        with self._database.write() as connection:
+            # A start that is being admitted now is before the window, or sees it.
+            self._database.lock(connection, ADMISSION)
+            inserted = connection.execute(
+                insert(maintenance).values(
+                    service=service, environment=environment, starts_at=_stamp(window.starts_at),
+                    ends_at=_stamp(window.ends_at), document=_document(window),
+                )
+            )  # fmt: skip
+            window = window.model_copy(update={"id": f"{_PREFIX}{inserted.inserted_primary_key[0]}"})  # type: ignore[index]
+            self._audit.append(connection, "maintenance.added", window.id, _document(window), actor)
+        return window
+
+    def all(self, limit: int = 200) -> list[MaintenanceWindow]:
+        """The windows, newest first, ended ones included."""
+        query = select(maintenance).order_by(maintenance.c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [_window(row.number, row.document) for row in connection.execute(query)]
+
+    def end(self, identifier: str, actor: str) -> MaintenanceWindow:
+        """End a window now, or call off one that has not begun. Raises NotFound, Conflict where it is over."""
+        now = self._clock()
+        with self._database.write() as connection:
+            number = _number(identifier)
+            query = select(maintenance.c.document).where(maintenance.c.number == number).with_for_update()
+            document = connection.execute(query).scalar()
+            if document is None:
+                raise NotFound(f"there is no maintenance window {identifier}")
+            window = _window(number, document)
+            if window.ended_at is not None or window.ends_at <= now:
+                raise Conflict(f"{identifier} is over already, since {(window.ended_at or window.ends_at).isoformat()}")
+            window = window.model_copy(update={"ended_at": now, "ended_by": actor})
+            changed = update(maintenance).where(maintenance.c.number == number)
+            connection.execute(changed.values(ends_at=_stamp(now), document=_document(window)))
+            self._audit.append(connection, "maintenance.ended", identifier, _document(window), actor)
+        return window
+
+
+def planned(connection: Connection, now: datetime) -> list[MaintenanceWindow]:
+    """The windows that have not ended, whether begun or not."""
+    query = select(maintenance.c.number, maintenance.c.document).where(maintenance.c.ends_at > _stamp(now))
+    return [_window(number, document) for number, document in connection.execute(query)]
+
+
+def _number(identifier: str) -> int:
+    digits = identifier.removeprefix(_PREFIX)
+    # More digits than a row number has would overflow in the database.
+    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
+        raise NotFound(f"there is no maintenance window {identifier!r}; they are named {_PREFIX}<number>")
+    return int(digits)
+
+
+def _document(window: MaintenanceWindow) -> dict[str, Any]:
+    return window.model_dump(mode="json", exclude={"id"})
+
+
+def _window(number: int, document: dict[str, Any]) -> MaintenanceWindow:
+    return MaintenanceWindow.model_validate({**document, "id": f"{_PREFIX}{number}"})
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
