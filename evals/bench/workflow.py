@@ -91,6 +91,7 @@ def _settings(folder: Path) -> Any:
         runbooks=(folder / "runbooks",),
         policies=folder / "policies",
         mode="auto",
+        autonomy={"start": "auto"},
         detector={"name": "off"},
         executors={"script": {"programs": {"nothing": {"path": shutil.which("true")}}}},
     )
