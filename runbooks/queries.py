@@ -22,7 +22,7 @@ MAX_NESTED = 100
 """Brackets within brackets. Parsers of PromQL recurse on the machine's stack, which thousands of them overflow."""
 
 _SIGNS = re.compile(rf"(?:[-+]\s*){{{MAX_NESTED}}}")
-_STATEMENT = re.compile(r"[A-Za-z0-9_.-]+")
+_STATEMENT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
 
 
 def render_query(source: str, parameters: Mapping[str, Scalar]) -> str:
@@ -50,7 +50,10 @@ def oversized(query: str) -> str | None:
 
 
 def render_statement(source: str, parameters: Mapping[str, Scalar]) -> str:
-    """The name of a configured SQL statement. Raises BadTemplate where it is not a name: SQL is never rendered."""
+    """The name of a configured SQL statement, or `DATABASE/STATEMENT`: SQL is never rendered.
+
+    Raises BadTemplate where it is no such name.
+    """
     written = "".join(
         piece if isinstance(piece, str) else as_text(evaluate(piece, parameters)) for piece in pieces(source)
     )

@@ -21,7 +21,7 @@ from service.language import language_model
 from service.parts import Parts
 from service.pipeline import Pipeline
 from service.ports import Context, Detector
-from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, verb_catalogue
+from service.registry import DETECTORS, EMBEDDERS, ITSM, SOURCES, build, build_executors, sql_reader, verb_catalogue
 from service.remediation.acting import Actor
 from service.remediation.approving import Approving
 from service.remediation.closing import Closing
@@ -70,6 +70,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     context = Context(clock=clock, secret=resolve_secret, database=database.engine, samples=samples)
     source = build(SOURCES, settings.source, context)
     executors = build_executors(settings.executors, context)
+    sql = sql_reader(executors)
     ticketing = build(ITSM, settings.ticketing, context)
     topology = load_topology(settings.topology)
     index = PassageIndex(settings.state_dir / "index", build(EMBEDDERS, settings.embedder, context))
@@ -91,8 +92,9 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         clock=clock,
         topology=topology,
         corpus=corpus,
-        evidence=EvidenceGatherer(corpus, index, catalogue, clock, source, executions),
+        evidence=EvidenceGatherer(corpus, index, catalogue, clock, source, executions, sql),
         source=source,
+        sql=sql,
         detector=_detector(settings, context),
         model=language_model(settings),
         guard=guard,

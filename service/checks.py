@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from models.domain.base import Clock, Labels
 from models.domain.errors import BadInput, Unavailable
@@ -30,7 +30,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_HTTP_SECONDS = 5.0
+READING_SECONDS = 5.0
+"""Longest wait for the answer of an `http` or `sql` check. That of a query is a setting of its source."""
 _SHORTEST_SLEEP = 0.01
 """Seconds. A clock that is a hair behind the timer must not turn the wait into a busy loop."""
 _MOST_VALUES = 20
@@ -63,27 +64,40 @@ class Comparison:
 class SqlReader(Protocol):
     """Answers `sql` checks, which name a statement of the settings. Nothing here knows how a database is reached."""
 
-    def read(self, name: str, at: datetime) -> list[Sample]:
+    def read(self, name: str, at: datetime, seconds: float = READING_SECONDS) -> list[Sample]:
         """The rows of the statement `DATABASE/STATEMENT` now, each as a sample at `at`: its one numeric column is the
-        value (NaN for NULL), the others are labels. Changes nothing. Raises BadInput (cannot be asked) or Unavailable
-        (no answer).
+        value (NaN for NULL), the others are labels. Changes nothing. Waits for `seconds` at most. Raises BadInput
+        (cannot be asked) or Unavailable (no answer).
         """
 
 
+@runtime_checkable
+class ReadsSql(Protocol):
+    """What can answer `sql` checks beside what else it does, as the executor of that name can."""
+
+    sql_reader: SqlReader
+
+
 def measure(
-    check: Check, source: Source, *, clock: Clock, http: httpx.Client | None = None, sql: SqlReader | None = None
+    check: Check,
+    source: Source,
+    *,
+    clock: Clock,
+    http: httpx.Client | None = None,
+    sql: SqlReader | None = None,
+    seconds: float = READING_SECONDS,
 ) -> CheckResult:
     """The answer to one check now.
 
     Passed where at least one value came and every one satisfies the condition; not passed without data; None, with
     the reason, where it could not be asked. The value of an `http` check is the status of a GET, redirects not
-    followed; `http` is the client for it, by default one of its own with a limit of 5 seconds. Without `sql` no `sql`
-    check can be asked.
+    followed; `http` is the client for it, by default one of its own. Without `sql` no `sql` check can be asked. Both
+    wait for `seconds` at most.
     """
     at = clock()
     try:
         comparison = Comparison.parse(check.condition)
-        samples = _samples(check, source, at, http, sql)
+        samples = _samples(check, source, at, http, sql, min(seconds, READING_SECONDS))
     except (Unavailable, BadInput) as error:
         return _result(check, at, None, (), str(error))
     if not samples:
@@ -172,24 +186,24 @@ def _verdict(watches: Sequence[_Watch]) -> Health | None:
 
 
 def _samples(
-    check: Check, source: Source, at: datetime, http: httpx.Client | None, sql: SqlReader | None
+    check: Check, source: Source, at: datetime, http: httpx.Client | None, sql: SqlReader | None, seconds: float
 ) -> list[Sample]:
     if check.query is not None:
         return source.query(check.query, at)
     if check.http is not None:
-        return [Sample(labels={"http": check.http}, at=at, value=_status_of(check.http, http))]
+        return [Sample(labels={"http": check.http}, at=at, value=_status_of(check.http, http, seconds))]
     if sql is None:
         raise BadInput("sql checks need a section executors.sql in the settings, with the database and the statement")
-    return sql.read(check.subject, at)
+    return sql.read(check.subject, at, seconds)
 
 
-def _status_of(address: str, client: httpx.Client | None) -> float:
+def _status_of(address: str, client: httpx.Client | None, seconds: float) -> float:
     import httpx
 
     try:
         with (
             nullcontext(client) if client else httpx.Client(trust_env=False) as sender,
-            sender.stream("GET", address, timeout=_HTTP_SECONDS, follow_redirects=False) as response,
+            sender.stream("GET", address, timeout=seconds, follow_redirects=False) as response,
         ):
             return float(response.status_code)  # the body is left unread: it may be of any size
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

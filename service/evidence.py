@@ -19,7 +19,7 @@ from models.ranking.features import SUBSTANCE, saturate
 from retrieval.index import PassageIndex
 from retrieval.query import query_of
 from runbooks.binding import Binding, VerbInputs, bind
-from service.checks import measure
+from service.checks import SqlReader, measure
 from service.corpus import CorpusKeeper
 from service.ports import Source
 
@@ -59,14 +59,19 @@ class EvidenceGatherer:
         clock: Clock,
         source: Source | None = None,
         executions: Executions | None = None,
+        sql: SqlReader | None = None,
     ) -> None:
-        """Without a source nothing is measured, without executions there is no history: both are then gaps."""
+        """Without a source nothing is measured, without executions there is no history: both are then gaps.
+
+        `sql` answers `sql` checks; without it they are gaps.
+        """
         self._corpus = corpus
         self._index = index
         self._catalogue = catalogue
         self._clock = clock
         self._source = source
         self._executions = executions
+        self._sql = sql
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
@@ -78,7 +83,7 @@ class EvidenceGatherer:
         own = [incident.id.lower()] if incident.episode == 1 else []
         past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=own)
         wanted = words_of(incident_text(incident))
-        looking = _Looking(self._source, self._clock)
+        looking = _Looking(self._source, self._sql, self._clock)
         triggered = {match.runbook for match in binding.matched}
         asked_for = {incident.requested.runbook} if incident.requested else set()
         # Words in common that say nothing make no runbook near.
@@ -143,8 +148,9 @@ def _lesson(
 class _Looking:
     """Measures checks within a budget, each once; what could not be looked at is a gap."""
 
-    def __init__(self, source: Source | None, clock: Clock) -> None:
+    def __init__(self, source: Source | None, sql: SqlReader | None, clock: Clock) -> None:
         self._source = source
+        self._sql = sql
         self._clock = clock
         self._known: dict[Check, CheckResult] = {}
         self._ends = time.monotonic() + _BUDGET.total_seconds()
@@ -162,10 +168,11 @@ class _Looking:
         if self._source is None:
             return None
         if check not in self._known:
-            if time.monotonic() > self._ends:
+            left = self._ends - time.monotonic()
+            if left <= 0:
                 self._gap(f"not looked at, the time was up: {check.subject}")
                 return None
-            self._known[check] = measure(check, self._source, clock=self._clock)
+            self._known[check] = measure(check, self._source, clock=self._clock, sql=self._sql, seconds=left)
             if self._known[check].passed is None:
                 self._gap(f"could not be measured: {check.subject}: {self._known[check].detail}")
         return self._known[check]

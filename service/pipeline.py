@@ -29,7 +29,7 @@ from models.localisation import localise
 from models.ranking.abstention import abstain
 from models.ranking.ranker import rank
 from runbooks.triggers import matching
-from service.checks import measure, verify
+from service.checks import SqlReader, measure, verify
 from service.contract import UNSTORED
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
@@ -58,6 +58,8 @@ class Pipeline:
     corpus: CorpusKeeper
     evidence: EvidenceGatherer
     source: Source | None
+    sql: SqlReader | None = None
+    """Answers `sql` checks; without it they cannot be measured."""
     detector: Detector | None = None
     model: LanguageModel | None = None
     guard: Guard | None = None
@@ -149,7 +151,7 @@ class Pipeline:
     def measured(self, checks: Iterable[Check]) -> list[CheckResult]:
         """The answers to checks now."""
         source = _present(self.source, "source")
-        return [measure(check, source, clock=self.clock) for check in checks]
+        return [measure(check, source, clock=self.clock, sql=self.sql) for check in checks]
 
     def refusal(self, execution: Execution) -> str | None:
         """Why the act may not start now, whatever was decided before: standing orders, limits, or the policies anew."""
@@ -167,7 +169,9 @@ class Pipeline:
     def verify(self, execution: Execution, sleep: Callable[[float], None]) -> Verification:
         """The measured answer to "is it better?"."""
         source = _present(self.source, "source")
-        return verify(execution.candidate.verify, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL)
+        return verify(
+            execution.candidate.verify, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL, sql=self.sql
+        )
 
     def learn(self, record: Record) -> str:
         """Write the postmortem draft into the corpus, where the next similar incident finds it. Returns its id."""

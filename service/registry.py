@@ -9,6 +9,7 @@ from typing import Any
 
 from models.domain.errors import BadInput
 from runbooks.binding import VerbInputs
+from service.checks import ReadsSql, SqlReader
 from service.ports import Context, Executor, ExecutorClass
 from service.settings import Adapter
 
@@ -27,6 +28,11 @@ def build(group: str, adapter: Adapter, context: Context) -> Any:
 def build_executors(sections: Mapping[str, Mapping[str, Any]], context: Context) -> dict[str, Executor]:
     """The executors that have a section in the settings, by name."""
     return {name: _load(EXECUTORS, name).build(config, context) for name, config in sections.items()}
+
+
+def sql_reader(executors: Mapping[str, Executor]) -> SqlReader | None:
+    """What answers `sql` checks: the first executor that can. None where none of them can."""
+    return next((executor.sql_reader for executor in executors.values() if isinstance(executor, ReadsSql)), None)
 
 
 def verb_catalogue(executors: Mapping[str, Executor] | None = None) -> dict[str, VerbInputs]:

@@ -53,7 +53,7 @@ class SqlExecutor:
         """`secret` resolves the reference of a password; asked at each use."""
         self._config = config
         self._secret = secret
-        self.reader = StatementReader(config, secret)
+        self.sql_reader = StatementReader(config, secret)
         """Answers `sql` checks."""
 
     @classmethod

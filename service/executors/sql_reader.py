@@ -10,12 +10,11 @@ from typing import Any
 
 from models.domain.errors import BadInput, Unavailable
 from models.domain.signal import Sample
+from service.checks import READING_SECONDS
 from service.executors.sql_connection import link
 from service.executors.sql_settings import SqlConfig, Statement
 from service.ports import ExecutorError
 
-_SECONDS = 5.0
-"""Longest wait for one answer, as for the other checks: a verification asks again and again."""
 _NUMERIC = frozenset({20, 21, 23, 700, 701, 1700})
 """Types that can be a value: int8, int2, int4, float4, float8, numeric. Source: pg_type.dat of PostgreSQL."""
 
@@ -23,16 +22,15 @@ _NUMERIC = frozenset({20, 21, 23, 700, 701, 1700})
 class StatementReader:
     """Reads samples. Opens a connection for each reading; safe to use from several threads."""
 
-    def __init__(self, config: SqlConfig, secret: Callable[[str], str], *, seconds: float = _SECONDS) -> None:
-        """`seconds`: longest wait for one answer."""
+    def __init__(self, config: SqlConfig, secret: Callable[[str], str]) -> None:
+        """`secret` resolves the reference of a password; asked at each reading."""
         self._config = config
         self._secret = secret
-        self._seconds = seconds
 
-    def read(self, name: str, at: datetime) -> list[Sample]:
+    def read(self, name: str, at: datetime, seconds: float = READING_SECONDS) -> list[Sample]:
         """The rows of the read statement `DATABASE/STATEMENT`, its parameters at their defaults.
 
-        In a read-only transaction that ends after 5 seconds. Raises BadInput (cannot be asked) or Unavailable (no
+        In a read-only transaction that ends after `seconds`. Raises BadInput (cannot be asked) or Unavailable (no
         answer).
         """
         where, _, called = name.partition("/")
@@ -45,7 +43,7 @@ class StatementReader:
         if statement.kind != "read":
             raise BadInput(f"{name} is a write; a check names a statement of kind read")
         try:
-            with link(database, where, secret=self._secret, key="check", seconds=self._seconds) as made:
+            with link(database, where, secret=self._secret, key="check", seconds=seconds) as made:
                 made.connection.read_only = True
                 made.limit()
                 with made.connection.cursor(name="suture") as cursor:

@@ -99,5 +99,9 @@ def test_urls_and_statements_keep_values_in_their_place():
     with pytest.raises(BadTemplate):
         render_url("http://h/api/{{ v }}/x", {"v": ".."})
     assert render_statement("locks_{{ v }}", {"v": "eu"}) == "locks_eu"
+    assert render_statement("orders-db/{{ v }}", {"v": "idle.2"}) == "orders-db/idle.2"
+    for nested in ("a/b", "/", "/x", "x/", "..//x"):
+        with pytest.raises(BadTemplate):
+            render_statement("orders/{{ v }}", {"v": nested})
     with pytest.raises(BadTemplate):
         render_statement("locks_{{ v }}", {"v": "eu; drop table x"})

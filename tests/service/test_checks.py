@@ -157,7 +157,7 @@ class Reader:
     def __init__(self, answer: list[float] | Exception) -> None:
         self.answer = answer
 
-    def read(self, name: str, at: datetime) -> list[Sample]:
+    def read(self, name: str, at: datetime, seconds: float = 5.0) -> list[Sample]:
         assert name == "orders/stuck-jobs"
         if isinstance(self.answer, Exception):
             raise self.answer

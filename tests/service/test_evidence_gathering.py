@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from models.domain.errors import Unavailable
+from models.domain.execution import ExecutionState, Outcome
+from service import checks
 
 
 @pytest.fixture
@@ -61,3 +63,50 @@ def test_of_a_runbook_that_no_trigger_matches_nothing_is_measured(gather):
 
     gather(count, alert="AnotherAlert")
     assert "healthy" not in asked
+
+
+def test_a_reading_gets_the_time_that_is_left_at_most(gather, loopback, monkeypatch):
+    monkeypatch.setattr("service.evidence._BUDGET", timedelta(seconds=0.3))
+    loopback.answer = lambda _: loopback.Answer(headers={"Content-Length": "1"}, body=b"", pause=1)
+    asked = []
+    real = checks._status_of
+
+    def told(address, client, seconds):
+        asked.append(seconds)
+        return real(address, client, seconds)
+
+    monkeypatch.setattr(checks, "_status_of", told)
+    gather(precondition=f'{{http: "{loopback.url}/healthy", is: "== 200"}}')
+    assert 0 < asked[0] <= 0.3
+
+
+def test_what_happened_before_in_the_environment_raises_and_lowers(installation, make_runbook):
+    make_runbook()
+    suture = installation()
+    suture.parts.intake.start_detecting()
+    suture.parts.corpus.sync()
+    incident = suture.parts.incidents.get(suture.alert(environment="prod"))
+
+    def probability():
+        return suture.parts.pipeline.recommend(incident).candidates[0].probability
+
+    def ended(state, environment, number):
+        suture.parts.executions.add_outcome(
+            Outcome(
+                execution=f"EXE-{number}", incident="INC-9", runbook="fix-shop", action="fix", uses="ledger/write",
+                environment=environment, state=state, verified=state is ExecutionState.SUCCEEDED,
+                at=suture.parts.clock(),
+            )
+        )  # fmt: skip
+
+    before = probability()
+    ended(ExecutionState.SUCCEEDED, "staging", 1)
+    assert probability() == before, "another environment says nothing"
+    ended(ExecutionState.SUCCEEDED, "prod", 2)
+    better = probability()
+    assert better > before
+    for number, state in enumerate((ExecutionState.ROLLED_BACK, ExecutionState.UNCERTAIN, ExecutionState.FAILED), 3):
+        ended(state, "prod", number)
+        worse = probability()
+        assert worse < better
+        better = worse

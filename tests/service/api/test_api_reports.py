@@ -41,8 +41,9 @@ def test_outcomes_by_action_and_environment(api):
     def ran(number, state, environment="prod"):
         api.parts.executions.add_outcome(
             Outcome(
-                execution=f"EXE-{number}", incident="INC-1", runbook="shop-down", action="restart", environment=environment,
-                uses="process/restart", state=state, verified=state is ExecutionState.SUCCEEDED,
+                execution=f"EXE-{number}", incident="INC-1", runbook="shop-down", action="restart",
+                environment=environment, uses="process/restart", state=state,
+                verified=state is ExecutionState.SUCCEEDED,
                 at=NOW + timedelta(minutes=number),
             )
         )  # fmt: skip

@@ -8,7 +8,6 @@ import pytest
 from models.domain.errors import BadInput, Unavailable
 from models.domain.runbook import Check
 from service.checks import measure
-from service.executors.sql_reader import StatementReader
 from tests.service.executors.sql_server import serve
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -20,7 +19,7 @@ def server(new_postgres_database):
 
 
 def read(server, name: str) -> list:
-    return server.executor().reader.read(name, AT)
+    return server.executor().sql_reader.read(name, AT)
 
 
 def test_the_numeric_column_is_the_value_and_the_others_are_labels(server):
@@ -37,7 +36,7 @@ def test_the_numeric_column_is_the_value_and_the_others_are_labels(server):
 def test_a_check_is_measured_by_it(server):
     def asked(name: str, condition: str):
         check = Check(sql=name, condition=condition)
-        return measure(check, source=None, clock=lambda: AT, sql=server.executor().reader)
+        return measure(check, source=None, clock=lambda: AT, sql=server.executor().sql_reader)
 
     bad = asked("orders/stuck", "== 0")
     assert (bad.passed, bad.values, bad.detail) == (False, (5.0, 5.0), '5 for {queue="q0"}; 2 of 2 fail')
@@ -72,9 +71,9 @@ def test_it_changes_nothing(server):
 
 
 def test_a_slow_answer_and_a_lost_server_are_no_answer(server):
-    reader = StatementReader(server.executor()._config, str, seconds=0.3)
+    reader = server.executor().sql_reader
     with pytest.raises(Unavailable, match="statement timeout"):
-        reader.read("orders/sleepy", AT)
+        reader.read("orders/sleepy", AT, 0.3)
     server.relay.frozen.set()
     with pytest.raises(Unavailable, match="relayed cannot be reached"):
-        reader.read("relayed/stuck", AT)
+        reader.read("relayed/stuck", AT, 0.3)
