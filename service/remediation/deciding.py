@@ -53,14 +53,17 @@ class Deciding:
         self._outbox.open(incident, words.opening(incident))
         mode = self._pipeline.settings.mode_of(incident.environment)
         people_act = f"the environment {incident.environment!r} is in mode {mode}: people act, Suture does not"
+        # In mode observe too, untold: what people do is compared with it.
+        made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
         if mode is Mode.OBSERVE:
             return {"recommendation": None, "order": [], "reason": people_act}
-        made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
         text = words.recommendation(made)
         data = {"recommendation": made.id}
         self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
         self._outbox.comment(incident_id, f"recommended-{episode}", text)
-        if incident.requested is not None and mode is not Mode.SUGGEST:
+        if incident.requested is not None:
+            if mode is Mode.SUGGEST:
+                return {"recommendation": made.id, "order": [], "reason": people_act}
             return self._as_requested(incident.requested, made)
         if made.abstained:
             known = self._pipeline.triggered(incident)
