@@ -50,10 +50,15 @@ class Levels:
 
     def record(self, candidate: Candidate) -> SuccessRecord:
         """Verified success of the candidate's action in its environment since trust was last taken back."""
+        return self.earned(candidate)[1]
+
+    def earned(self, candidate: Candidate) -> tuple[Mode, SuccessRecord]:
+        """As `level` and `record`, of one reading."""
         place = place_of(candidate)
         with self._store.database.read() as connection:
-            evidence = self._store.evidence(connection, place, self._standing(connection, place).counted_from)
-        return SuccessRecord(evidence.verified, evidence.verified + evidence.failed)
+            standing = self._standing(connection, place)
+            verified, failed = self._store.ended(connection, place, standing.counted_from)
+        return standing.level, SuccessRecord(verified, verified + failed)
 
     def learn(self, connection: Connection, outcome: Outcome, withdrawal: str | None) -> None:
         """Store an outcome, once, and what follows from it, all in the caller's transaction.

@@ -5,12 +5,11 @@ Every change is made under one lock over all replicas, in the transaction of wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, union, update
+from sqlalchemy import Column, Connection, Select, bindparam, func, insert, select, union, update
 from sqlalchemy.sql import ColumnElement
 
 from models.domain.base import Time
@@ -82,19 +81,19 @@ class Autonomies:
 
     def standing(self, connection: Connection, place: Place) -> Standing | None:
         """The level, where it was ever changed."""
-        document = connection.execute(select(autonomy.c.document).where(*_at(autonomy, place))).scalar()
+        document = connection.execute(_STANDING, asdict(place)).scalar()
         return Standing.model_validate(document) if document else None
 
     def evidence(self, connection: Connection, place: Place, after: datetime) -> Evidence:
         """What happened after `after`."""
-        helped = _counts(connection, outcomes, outcomes.c.verified, place, after)
-        agreed = _counts(connection, shadows, shadows.c.document["agreed"].as_boolean(), place, after)
-        return Evidence(
-            verified=helped.get(True, 0),
-            failed=helped.get(False, 0),
-            agreed=agreed.get(True, 0),
-            disagreed=agreed.get(False, 0),
-        )
+        ended = self.ended(connection, place, after)
+        people = _counts(connection, _PEOPLE, place, after)
+        return Evidence(*ended, agreed=people.get(True, 0), disagreed=people.get(False, 0))
+
+    def ended(self, connection: Connection, place: Place, after: datetime) -> tuple[int, int]:
+        """Of that only the executions: how many were verified, and how many not."""
+        found = _counts(connection, _ENDED, place, after)
+        return found.get(True, 0), found.get(False, 0)
 
     def moment(self, connection: Connection, place: Place, now: datetime) -> datetime:
         """`now`, or as little later as makes it later than everything that is known of the action there.
@@ -154,21 +153,36 @@ class Autonomies:
     def known(self, environment: str | None = None) -> list[Place]:
         """Every action in every environment that has a changed level, an outcome or a shadow, in order."""
         tables = (autonomy, outcomes, shadows)
-        query = union(*(select(each.c.runbook, each.c.action, each.c.environment) for each in tables))
+        query = union(*(select(*_columns(each)) for each in tables))
         with self._database.read() as connection:
-            found = [Place(*row) for row in connection.execute(query)]
+            found = [Place(row.runbook, row.action, row.environment) for row in connection.execute(query)]
         wanted = [place for place in found if environment is None or place.environment == environment]
         return sorted(wanted, key=lambda place: (place.environment, place.runbook, place.action))
 
 
-def _counts(
-    connection: Connection, table: Any, answer: ColumnElement[bool], place: Place, after: datetime
-) -> dict[bool, int]:
-    query = select(answer, func.count()).where(*_at(table, place), table.c.at > after.isoformat()).group_by(answer)
-    return {bool(said): int(number) for said, number in connection.execute(query)}
+def _counts(connection: Connection, query: Select[bool, int], place: Place, after: datetime) -> dict[bool, int]:
+    rows = connection.execute(query, {**asdict(place), "after": after.isoformat()})
+    return {bool(answer): int(number) for answer, number in rows}
 
 
-def _at(table: Any, place: Place) -> Iterator[ColumnElement[bool]]:
-    yield table.c.runbook == place.runbook
-    yield table.c.action == place.action
-    yield table.c.environment == place.environment
+def _at(table: Any, place: Place) -> list[ColumnElement[bool]]:
+    return [column == value for column, value in zip(_columns(table), asdict(place).values(), strict=True)]
+
+
+def _columns(table: Any) -> list[Column[str]]:
+    return [table.c.runbook, table.c.action, table.c.environment]
+
+
+def _here(table: Any) -> list[ColumnElement[bool]]:
+    return [column == bindparam(column.name) for column in _columns(table)]
+
+
+def _counting(table: Any, answer: ColumnElement[bool]) -> Select[bool, int]:
+    after = table.c.at > bindparam("after")
+    return select(answer, func.count()).where(*_here(table), after).group_by(answer)
+
+
+# Made once: they are asked for every decision, and their making takes as long as their answer.
+_STANDING = select(autonomy.c.document).where(*_here(autonomy))
+_ENDED = _counting(outcomes, outcomes.c.verified)
+_PEOPLE = _counting(shadows, shadows.c.document["agreed"].as_boolean())
