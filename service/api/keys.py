@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from models.domain.base import Frozen
+from models.domain.errors import BadInput
 from service.api import examples
 from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
+from service.guard.names import deception
 from service.security.auth import ADMIN, Admin, actor_of
 from service.store.keys import Key, Role
 
@@ -50,7 +52,12 @@ def list_keys(parts: PartsOf) -> KeyList:
     openapi_extra=takes({"name": "alertmanager", "role": "sender"}),
 )
 def create_key(parts: PartsOf, key: Admin, body: NewKey) -> CreatedKey:
-    """The answer shows the key's text this once; only a hash of it is stored."""
+    """The answer shows the key's text this once; only a hash of it is stored.
+
+    422 where the name could be taken for another one: it holds letters that cannot be seen, or mixes alphabets.
+    """
+    if why := deception(body.name):
+        raise BadInput(why, where="$.name")
     created, text = parts.keys.create(body.name, body.role, actor_of(key))
     return CreatedKey(key=created, text=text)
 

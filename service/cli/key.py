@@ -23,10 +23,13 @@ def create(
     from service.cli.output import note, print_json
     from service.cli.parsing import one_of
     from service.cli.state import actor, open_state
+    from service.guard.names import deception
     from service.store.keys import Role
 
     if not 0 < len(name) <= 100 or not name.isprintable():
         raise BadInput("a name has 1 to 100 printable characters", where="NAME")
+    if why := deception(name):
+        raise BadInput(why, where="NAME")
     chosen = one_of(Role, role, "--role")
     with open_state(data, create=True) as state:
         key, text = state.keys.create(name, chosen, actor())

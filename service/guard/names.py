@@ -14,8 +14,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def person(by: str) -> str:
-    """One person, however written: `key:Ann ` and `cli:ann` are `ann`."""
-    name = " ".join(unicodedata.normalize("NFKC", by).casefold().split())
+    """One person, however written: `key:Ann ` and `cli:ann` are `ann`; so is one with letters that cannot be seen."""
+    seen = "".join(character for character in by if unicodedata.category(character) not in _UNSEEN)
+    name = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     while name.startswith(_WAYS):
         name = name[4:].strip()
     return name
