@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,7 @@ from evals.sandbox.supervision import Supervisor, write_configuration
 from models.domain.base import utc_now
 from models.domain.errors import Unavailable
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """Start takes about 4 s on two idle cores; a busy machine gets this long."""
 STABLE_FOR = timedelta(days=7)
 """How long the shop's stable release is said to have run when the sandbox starts."""
@@ -117,6 +117,13 @@ class Sandbox:
                 and self.metrics("loadgen")['client_requests_total{code="200"}'] > 0
             )
         return False
+
+    def starts(self, program: str, since: datetime) -> int:
+        """How often supervisor started a program since then, by its own log."""
+        lines = self.layout.log("supervisord").read_text(errors="replace").splitlines()
+        spawned = [line[:19] for line in lines if f"spawned: '{program}' " in line]
+        # supervisor writes local time, to the second.
+        return sum(datetime.fromisoformat(at).astimezone() >= since.replace(microsecond=0) for at in spawned)
 
     def _wait_until_serving(self) -> None:
         deadline = time.monotonic() + START_SECONDS

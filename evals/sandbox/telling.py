@@ -56,11 +56,12 @@ def found(made: Recommendation) -> Said:
     return Said(headline(made), _lines([best.justification, *map(_quoted, best.citations), *before]))
 
 
-def decided(execution: Execution) -> Said:
-    """What the guard said."""
+def decided(execution: Execution, *, first: bool = True) -> Said:
+    """What the guard said; of a candidate after the first, which one it is."""
     decision = execution.decision
     policies = f" (policy {', '.join(decision.policies)})" if decision.policies else ""
-    return Said(f"{_VERDICTS[decision.verdict]}: {decision.reason}{policies}")
+    which = "" if first else f"{execution.candidate.title} ({probability(execution)}) is next; "
+    return Said(f"{which}{_VERDICTS[decision.verdict]}: {decision.reason}{policies}")
 
 
 def done(execution: Execution, act: StepRecord) -> Said:
@@ -74,6 +75,24 @@ def verified(execution: Execution) -> Said:
     """What was measured, before the act and after it."""
     took = f" {lasting(execution.verification.took)} after the action" if execution.verification else ""
     return Said(f"measured healthy{took}", tuple(_short(line.replace("`", "")) for line in compared(execution)))
+
+
+def failed(execution: Execution) -> Said:
+    """How an execution ended that did not help, and what was undone."""
+    last = execution.steps[-1].detail if execution.steps else ""
+    measured = tuple(_short(line.replace("`", "")) for line in compared(execution))
+    rollback = execution.candidate.rollback
+    if execution.state == "rolled_back" and rollback is not None:
+        undone = f"undone by {rollback.uses} {' '.join(str(value) for value in rollback.arguments.values())}"
+        return Said("measured not healthy, and rolled back", (*measured, undone))
+    return Said(f"{execution.state}: {last}", measured)
+
+
+def handed(incident: Incident, ticket: dict[str, Any]) -> Said:
+    """Why a person must act."""
+    reason = next((one.text for one in reversed(incident.timeline) if one.kind == "escalated"), "")
+    told = f"ticket {ticket['reference']} says so, with all of the above"
+    return Said(f"a person must act: {one_line(reason)}", (told,))
 
 
 def closed(ticket: dict[str, Any], document: str) -> Said:

@@ -37,6 +37,15 @@ def settle(service: RunningService, sandbox: Sandbox) -> None:
     raise Unavailable(f"the sandbox was not healthy, or an incident stayed open, for {SETTLE_SECONDS:.0f} s")
 
 
+def wait_until_serving(sandbox: Sandbox) -> None:
+    """Return when customers are served again. Raises Unavailable after SETTLE_SECONDS."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not sandbox.serving():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the sandbox was not healthy for {SETTLE_SECONDS:.0f} s")
+        time.sleep(0.2)
+
+
 def _ticks(service: RunningService) -> float:
     """Scrapes so far: samples kept, by series."""
     seen = service.metrics()

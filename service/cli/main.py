@@ -26,6 +26,7 @@ from service.cli import (
     runbook,
     sandbox,
     serve,
+    simulate,
 )
 
 
@@ -97,6 +98,7 @@ def _root(
 incident.app.command("action-taken")(autonomy.action_taken)
 for command in (
     demo.demo,
+    simulate.simulate,
     serve.serve,
     recommend.recommend,
     approval.approve,

@@ -1,4 +1,4 @@
-"""How `suture demo` tells an episode: a line a stage, what it rests on below it, and a table at the end."""
+"""How `suture demo` and `suture simulate` tell an episode: a line a stage, what it rests on, a table at the end."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ if TYPE_CHECKING:
 
     from evals.sandbox.episode import Episode, Event, Stage
 
-TIMES: dict[str, Stage] = {"detect": "seen", "recommend": "found", "mitigate": "done", "verify": "verified"}
-"""The columns of the closing table, and the stage at which each clock stops. All start at the injection."""
+TIMES: dict[str, Stage] = {
+    "detect": "seen", "recommend": "found", "mitigate": "done", "verify": "verified", "hand_over": "handed",
+}  # fmt: skip
+"""What is timed, and the stage at which each clock stops. All start at the injection."""
 
 _INDENT = 20
 """Columns before the text of a stage."""
 _WIDEST = 110
 _NEXT: dict[Stage, str] = {
     "injected": "nothing is told to Suture; it must see it in the telemetry",
+    "alerted": "opening an incident",
     "seen": "looking for what helps",
     "found": "asking the guard",
     "decided": "acting, or waiting for a person's word",
     "done": "measuring whether it helped",
+    "failed": "looking at the next candidate",
     "verified": "closing the ticket",
 }
 """What is waited for after a stage."""
@@ -42,6 +46,10 @@ class Story:
         """A line of its own, wrapped."""
         for line in textwrap.wrap(text, self._width, break_long_words=False, break_on_hyphens=False):
             self._console.print(line, markup=False, soft_wrap=True)
+
+    def good(self, text: str) -> None:
+        """The last line, where all is well."""
+        self._console.print(text, style="bold green", markup=False)
 
     def command(self, text: str) -> None:
         """A line that is to be copied: never wrapped."""
@@ -92,16 +100,22 @@ class Story:
         return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
+def times(episode: Episode) -> dict[str, float | None]:
+    """Seconds from the injection by what is timed; None where it did not come to that."""
+    return {name: episode.seconds.get(stage) for name, stage in TIMES.items()}
+
+
 def _table(episodes: Iterable[Episode]) -> Table:
     from rich.table import Table
 
-    # Its widest row has 76 columns, so that nothing is cut off in 80.
+    # Its widest row has 79 columns, so that nothing is cut off in 80.
     table = Table(title="Seconds from the injection of each fault", title_justify="left", box=None, pad_edge=False)
-    table.padding = (0, 2, 0, 0)
-    for column in ("fault", "incident", *TIMES, "result"):
-        table.add_column(column, justify="right" if column in TIMES else "left", no_wrap=True)
+    table.padding = (0, 1, 0, 0)
+    columns = ("detect", "recommend", "mitigate", "verify", "hand over")
+    for column in ("scenario", "incident", *columns, "result"):
+        table.add_column(column, justify="right" if column in columns else "left", no_wrap=True)
     for one in episodes:
-        times = [f"{one.seconds[stage]:.1f}" if stage in one.seconds else "-" for stage in TIMES.values()]
-        result = "[red]failed" if one.failure else "[green]resolved"
-        table.add_row(one.fault, one.incident or "-", *times, result)
+        shown = [f"{seconds:.1f}" if seconds is not None else "-" for seconds in times(one).values()]
+        result = "[red]failed" if one.failure else f"[green]{one.expected.replace('_', ' ')}"
+        table.add_row(one.scenario, one.incident or "-", *shown, result)
     return table
