@@ -110,7 +110,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     pause = interruption.pause
     steps = Steps(
         Deciding(pipeline, outbox, incidents, executions, recommendations, clock),
-        Approving(settings.approvals, approvals, outbox, closing, incidents, executions, clock, pause),
+        Approving(settings.approvals, approvals, shadows, outbox, closing, incidents, executions, clock, pause),
         Starting(pipeline, approvals, limits, closing, incidents, executions, clock, pause),
         Executing(pipeline, closing, incidents, executions, clock, pause),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),

@@ -12,6 +12,7 @@ from models.domain.base import Clock
 from models.domain.execution import Execution, ExecutionState, StepRecord
 from models.domain.incident import WORKING_STATUSES
 from service.guard.approvals import Approvals
+from service.guard.shadows import Shadows
 from service.guard_settings import ApprovalSettings
 from service.remediation import words
 from service.remediation.closing import TAKEN, Closing
@@ -31,6 +32,7 @@ class Approving:
         self,
         settings: ApprovalSettings,
         approvals: Approvals,
+        shadows: Shadows,
         outbox: TicketOutbox,
         closing: Closing,
         incidents: Incidents,
@@ -41,6 +43,7 @@ class Approving:
         """`pause` waits for so many seconds, or ends the step where the worker stops."""
         self._settings = settings
         self._approvals = approvals
+        self._shadows = shadows
         self._outbox = outbox
         self._closing = closing
         self._incidents = incidents
@@ -60,8 +63,10 @@ class Approving:
             if not self._is_ours(execution.incident, episode):
                 return "taken"
             if standing.rejected_by:
+                self._shadows.word(execution, episode, agreed=False, by=standing.rejected_by)
                 return "rejected"
             if standing.enough(execution.decision.approvals_needed):
+                self._shadows.word(execution, episode, agreed=True, by=standing.approved_by)
                 return "approved"
             if left <= 0:
                 return "expired"
