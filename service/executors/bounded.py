@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import IO
 
 from service.executors import limiter
+from service.executors.kept_pipes import KeptPipes, kept_pipes
 
 _CHUNK = 65_536
 _GRACE = 2.0
@@ -111,27 +112,20 @@ def run_bounded(
     """Run `argv` in a session of its own, without standard input.
 
     After `timeout` seconds, and soon after `cancelled` answers True, the whole process group gets SIGTERM, then
-    SIGKILL. Each stream keeps its last `output_limit` bytes. Raises OSError where the program cannot be started, and
-    what `cancelled` raises, having ended the group.
+    SIGKILL. Each stream keeps its last `output_limit` bytes. Where this process is killed meanwhile the program goes
+    on, and what it prints is lost. Raises OSError where the program cannot be started, and what `cancelled` raises,
+    having ended the group.
     """
-    try:
-        process = subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
-            limits.wrapped(argv, environment),
-            env=dict(environment),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
-    except OSError as error:
-        raise NotStarted(error.errno, error.strerror, error.filename) from error
     stdout, stderr = Tail(output_limit), Tail(output_limit)
-    with process, selectors.DefaultSelector() as selector:
-        for stream, tail in ((process.stdout, stdout), (process.stderr, stderr)):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, tail)
+    with ExitStack() as stack:
+        try:
+            pipes = stack.enter_context(kept_pipes())
+            process = stack.enter_context(_started(limits.wrapped(argv, environment), environment, folder, pipes))
+        except OSError as error:
+            raise NotStarted(error.errno, error.strerror, error.filename) from error
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for stream, tail in zip(pipes.reading, (stdout, stderr), strict=True):
+            selector.register(stream, selectors.EVENT_READ, tail)
         try:
             end = _drain(process, selector, time.monotonic() + timeout, cancelled)
         except BaseException:
@@ -140,6 +134,23 @@ def run_bounded(
         if end is not _End.ITSELF:
             _end_group(process, selector)
     return Finished(process.returncode, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
+
+
+def _started(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path, pipes: KeptPipes
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
+            argv,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=pipes.writing[0],
+            stderr=pipes.writing[1],
+            start_new_session=True,
+        )
+    finally:
+        pipes.close_writing()
 
 
 def _drain(
@@ -171,12 +182,11 @@ def _read_some(selector: selectors.BaseSelector, wait: float) -> None:
         time.sleep(wait)  # both streams are closed, and the program still runs
         return
     for key, _ in selector.select(wait):
-        stream: IO[bytes] = key.fileobj  # type: ignore[assignment]  # registered above as a pipe
-        chunk = os.read(stream.fileno(), _CHUNK)
+        chunk = os.read(key.fd, _CHUNK)
         if chunk:
             key.data.add(chunk)
         else:
-            selector.unregister(stream)
+            selector.unregister(key.fd)
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
