@@ -65,7 +65,7 @@ class Supervised:
         return Context(clock=utc_now, secret=lambda reference: resolve_secret(reference, self.secrets))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def supervised() -> Iterator[Supervised]:
     with tempfile.TemporaryDirectory(prefix="sv") as folder, socket.socket() as free:  # short: socket paths end at 107
         free.bind(("127.0.0.1", 0))
