@@ -43,6 +43,7 @@ from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.keys import Keys
+from service.store.maintenance import Maintenance
 from service.store.recommendations import Recommendations
 from service.store.replicas import Replicas
 from service.store.samples import SampleStore
@@ -125,6 +126,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         recommendations=recommendations,
         keys=keys,
         kill_switch=kill_switch,
+        maintenance=Maintenance(database, audit, clock),
         detector_states=states,
         samples=samples,
         topology=topology,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.store.executions import Executions
     from service.store.incidents import Incidents
     from service.store.keys import Keys
+    from service.store.maintenance import Maintenance
     from service.store.recommendations import Recommendations
     from service.store.replicas import Replicas
     from service.store.samples import SampleStore
@@ -44,6 +45,7 @@ class Parts:
     recommendations: Recommendations
     keys: Keys
     kill_switch: KillSwitch
+    maintenance: Maintenance
     detector_states: DetectorStates
     samples: SampleStore
     # Knowledge

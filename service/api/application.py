@@ -12,6 +12,7 @@ from service.api import (
     incidents,
     keys,
     kill_switch,
+    maintenance,
     metrics,
     openapi,
     problems,
@@ -30,8 +31,8 @@ MAX_BODY_BYTES = 10_000_000
 """About 100,000 samples as JSON: senders with more send several batches."""
 
 _RESOURCES = (
-    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, autonomy, audit, kill_switch, keys,
-    health, metrics, reports,
+    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, autonomy, audit, kill_switch,
+    maintenance, keys, health, metrics, reports,
 )  # fmt: skip
 
 

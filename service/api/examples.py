@@ -116,6 +116,10 @@ CORPUS_PROBLEM: Json = {
 KEY: Json = {
     "id": "9f86d081884c7d65", "name": "alertmanager", "role": "sender", "created_at": _BEGAN, "revoked_at": None,
 }  # fmt: skip
+MAINTENANCE: Json = {
+    "id": "MNT-3", "service": "orders-*", "environment": "*", "starts_at": _BEGAN, "ends_at": _DONE,
+    "reason": "new disks", "by": "key:ada", "ended_at": None, "ended_by": None,
+}  # fmt: skip
 AUDIT_ENTRY: Json = {
     "number": 41, "at": _DONE, "actor": "key:ada", "event": "approval.given", "subject": "EXE-1c9e",
     "data": {"candidate": _HASH, "comment": "go on", "role": "approver"},

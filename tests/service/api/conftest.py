@@ -30,6 +30,7 @@ from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 from service.store.keys import Keys, Role
+from service.store.maintenance import Maintenance
 from service.store.recommendations import Recommendations
 from service.store.samples import SampleStore
 from service.store.state import DetectorStates, KillSwitch
@@ -132,8 +133,8 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 settings=settings, clock=clock, database=database, audit=audit, incidents=incidents,
                 executions=executions, recommendations=recommendations,
                 keys=Keys(database, audit, clock), levels=levels, shadows=shadows,
-                kill_switch=KillSwitch(database, audit), detector_states=states,
-                samples=samples, topology=Topology(), corpus=corpus, executors={},
+                kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
+                detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
                 guard=stand_in, approvals=approvals, replicas=stand_in, **others,
             )

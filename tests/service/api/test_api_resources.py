@@ -213,3 +213,29 @@ def test_an_old_signal_keeps_its_time(api):
     answer = api("POST", "/v1/signals", json=[{**SIGNAL, "at": began.isoformat()}]).json()
     found = api("GET", f"/v1/incidents/{answer['accepted'][0]['incident']}").json()
     assert found["started_at"] == began.isoformat().replace("+00:00", "Z")
+
+
+def test_maintenance_is_planned_by_approvers_and_ended_by_admins(api):
+    approver = api.as_role(Role.APPROVER, "ada")
+    window = {"service": "orders-*", "ends_at": "2026-01-31T14:00:00+01:00", "reason": "new disks"}
+    planned = api.client.post("/v1/maintenance", json=window, headers=approver)
+    assert planned.status_code == 201
+    assert (planned.json()["id"], planned.json()["by"], planned.json()["environment"]) == ("MNT-1", "key:ada", "*")
+    assert planned.json()["starts_at"] == "2026-01-31T12:00:00Z"
+    assert api("GET", "/v1/maintenance").json()["items"] == [planned.json()]
+    assert api.client.delete("/v1/maintenance/MNT-1", headers=approver).status_code == 403
+    assert api("DELETE", "/v1/maintenance/MNT-1").json()["ended_by"] == "key:root"
+    assert api("DELETE", "/v1/maintenance/MNT-1").status_code == 409
+    assert api("DELETE", "/v1/maintenance/MNT-9").status_code == 404
+    told = api("GET", "/v1/audit?subject=MNT-1").json()["items"]
+    assert [(entry["event"], entry["actor"]) for entry in told] == [
+        ("maintenance.added", "key:ada"), ("maintenance.ended", "key:root")
+    ]  # fmt: skip
+    assert api.client.post("/v1/maintenance", json=window, headers=api.as_role(Role.SENDER)).status_code == 403
+
+
+@pytest.mark.parametrize("ends", ["2026-01-31T14:00:00", "2026-01-31T11:00:00Z"])
+def test_maintenance_without_a_zone_or_without_time_is_refused(api, ends):
+    window = {"service": "*", "ends_at": ends, "reason": "new disks"}
+    assert api("POST", "/v1/maintenance", json=window).status_code == 422
+    assert api("GET", "/v1/maintenance").json()["items"] == []

@@ -104,3 +104,36 @@ def test_a_database_of_a_newer_version_is_told_so(suture, installation, stored):
     done = suture("incident", "list", "--data", str(installation))
     assert done.exit_code == 2
     assert "was written by a newer Suture" in done.stderr
+
+
+def test_maintenance_is_planned_shown_and_ended(suture, installation):
+    planned = suture(
+        "maintenance", "add", "--service", "shop-*", "--to", "2099-01-01T06:00+01:00", "--reason", "new disks",
+        "--data", str(installation),
+    )  # fmt: skip
+    assert planned.exit_code == 0
+    assert "MNT-1: nothing is started on shop-* from" in planned.stdout
+    assert "to 2099-01-01 05:00:00 UTC" in planned.stdout
+    assert "holds" in suture("maintenance", "list", "--data", str(installation)).stdout
+    assert suture("maintenance", "end", "MNT-1", "--data", str(installation)).stdout == "ended MNT-1\n"
+    assert "over" in suture("maintenance", "list", "--data", str(installation)).stdout
+    again = suture("maintenance", "end", "MNT-1", "--data", str(installation))
+    assert (again.exit_code, "is over already" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "words"),
+    [
+        ("2099-01-01T05:00Z", "2099-01-01T06:00", "does not say in which zone; write 2099-01-01T06:00+01:00"),
+        ("2099-01-01T05:00Z", "tomorrow", "is no ISO time; write for example"),
+        ("2099-01-01T05:00Z", "2099-01-01T05:30+01:00", "is not after its start"),
+        ("2019-01-01T05:00Z", "2019-01-01T06:00Z", "ended already"),
+    ],
+)
+def test_a_window_that_cannot_be_meant_is_refused(suture, installation, begins, ends, words):
+    told = suture(
+        "maintenance", "add", "--service", "shop", "--from", begins, "--to", ends, "--reason", "x",
+        "--data", str(installation),
+    )  # fmt: skip
+    assert told.exit_code == 2
+    assert words in told.stderr
