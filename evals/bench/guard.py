@@ -110,7 +110,7 @@ def _fill(database: Database, outcomes: int) -> None:
             uses="process/restart",
             environment="bench",
             state=ExecutionState.SUCCEEDED,
-            verified=number % 10 > 0,
+            verified=number // _ACTIONS % 10 > 0,
             at=utc_now(),
         )
         kept = ("execution", "uses", "runbook", "action", "environment", "verified")

@@ -128,7 +128,8 @@ class Levels:
         """Raises NotFound for an action that neither the runbooks nor anything that was learned know."""
         actions = {(runbook.id, action.id) for runbook in runbooks for action in runbook.actions}
         if (place.runbook, place.action) not in actions and place not in self._store.known(place.environment):
-            raise NotFound(f"no runbook has the action {place.runbook}/{place.action}")
+            name = f"{place.runbook}/{place.action}"
+            raise NotFound(f"no runbook has the action {name}; `suture runbook list` shows them")
 
     def _standing(self, connection: Connection, place: Place) -> Standing:
         return self._store.standing(connection, place) or Standing(

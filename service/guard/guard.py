@@ -16,7 +16,7 @@ from service.guard.names import deception, person
 from service.guard.policy import Policies
 from service.guard.policy_schema import AUTOPILOT, Request, person_principal
 from service.guard.record import SuccessRecord
-from service.guard.surroundings import Holds, Levels, Outcomes, Switch
+from service.guard.surroundings import Hold, Holds, Levels, Outcomes, Switch
 from service.security.roles import Role
 from service.settings import Settings
 
@@ -48,14 +48,11 @@ class Guard:
 
     def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:
         """Permit, needs approval (by whom, how many) or forbid, with the policies and the reason in words."""
+        now = self._clock()
         candidate = ranked.candidate
         severity = incident.severity if incident else Severity.WARNING
         requested = incident is not None and incident.requested is not None
-        now = self._clock()
         context = self._context(candidate, ranked.probability, now, severity=severity, requested=requested)
-        refusal = self._refusal(candidate, Mode(context["level"]), now)
-        if refusal is not None:
-            context[REFUSED] = refusal
         made = judge(self._policies, candidate, context)
         return Decision(
             candidate_hash=candidate.hash,
@@ -74,20 +71,20 @@ class Guard:
 
     def refusal(self, candidate: Candidate) -> str | None:
         """Why nothing may start now, whatever the policies say."""
-        return self._refusal(candidate, self._level(candidate), self._clock())
+        orders = self._orders(candidate, self._level(candidate))
+        if orders is not None or self._limits is None:
+            return orders
+        return _lasting(self._limits.look(candidate, self._clock()))
 
     def reconsider(self, execution: Execution) -> str | None:
         """Why an execution that was decided on may not start after all, asked right before it does.
 
-        The policies are asked again too: what they are told has changed since, as has the time. For one that was
-        claimed already only the kill switch and the modes count: limits would find its own start.
+        The policies are asked again too: what they are told has changed since, as has the time. One that was claimed
+        already was asked about a moment ago; only what stops everything is looked at again.
         """
         candidate, decided = execution.candidate, execution.decision
         if execution.state is not ExecutionState.PENDING:
-            return self._orders(candidate, self._level(candidate))
-        refusal = self.refusal(candidate)
-        if refusal is not None:
-            return refusal
+            return self.refusal(candidate)
         context = self._context(
             candidate,
             execution.probability,
@@ -136,13 +133,6 @@ class Guard:
             return None
         return f"policy {', '.join(answer.policies)} forbids it" if answer.policies else "no policy permits it"
 
-    def _refusal(self, candidate: Candidate, level: Mode, now: datetime) -> str | None:
-        orders = self._orders(candidate, level)
-        if orders is not None or self._limits is None:
-            return orders
-        hold = self._limits.look(candidate, now)
-        return hold.reason if hold is not None and not hold.wait else None
-
     def _orders(self, candidate: Candidate, level: Mode) -> str | None:
         if self._kill_switch.is_on():
             return "the kill switch is on"
@@ -159,11 +149,11 @@ class Guard:
     def _level(self, candidate: Candidate) -> Mode:
         return self._autonomy.level(candidate) if self._autonomy else Mode.AUTO
 
-    def _record(self, candidate: Candidate) -> SuccessRecord:
+    def _earned(self, candidate: Candidate) -> tuple[Mode, SuccessRecord]:
         if self._autonomy:
-            return self._autonomy.record(candidate)
+            return self._autonomy.earned(candidate)
         known = self._executions.outcomes(candidate.runbook, candidate.action, candidate.environment)
-        return SuccessRecord(successes=sum(outcome.verified for outcome in known), total=len(known))
+        return Mode.AUTO, SuccessRecord(successes=sum(outcome.verified for outcome in known), total=len(known))
 
     def _context(
         self,
@@ -175,17 +165,21 @@ class Guard:
         requested: bool,
         approvals: int = 0,
     ) -> dict[str, Any]:
+        level, record = self._earned(candidate)
+        hold, reach = self._limits.survey(candidate, now) if self._limits else (None, None)
         around = Circumstances(
             mode=self._settings.mode_of(candidate.environment),
-            level=self._level(candidate),
-            record=self._record(candidate),
-            blast_radius=self._limits.blast_radius(candidate, now) if self._limits else None,
+            level=level,
+            record=record,
+            blast_radius=reach,
             error_budget=self._error_budget() if self._error_budget else None,
             severity=severity,
             requested=requested,
             approvals=approvals,
         )
-        return context_of(candidate, probability, now, around)
+        context = context_of(candidate, probability, now, around)
+        refusal = self._orders(candidate, level) or _lasting(hold)
+        return context if refusal is None else {**context, REFUSED: refusal}
 
     def _context_then(self, execution: Execution) -> dict[str, Any]:
         """What the policies were told when they decided; made anew for a decision of before that was kept."""
@@ -198,6 +192,11 @@ class Guard:
             severity=Severity.WARNING,
             requested=requested,
         )
+
+
+def _lasting(hold: Hold | None) -> str | None:
+    """Why a hold forbids; what passes soon by itself is waited for instead."""
+    return hold.reason if hold is not None and not hold.wait else None
 
 
 def _stricter(now: Judgement, decided: Decision) -> str | None:

@@ -44,14 +44,21 @@ class Limits:
 
         One that was admitted already is asked only for what also stops it then: kill switch, maintenance, freezes.
         """
-        facts = self._read(candidate, now)
-        if any(active.candidate_hash == candidate.hash for active in facts.active):
-            return standing(facts, self._settings.freezes)
-        return first_hold(facts, self._settings, self._topology)
+        return self._hold(self._read(candidate, now), candidate)
 
     def blast_radius(self, candidate: Candidate, now: datetime) -> Reach:
         """How much of its service would have been acted on if the candidate ran at `now`."""
         return reach(self._read(candidate, now), self._settings.blast_radius, self._topology)
+
+    def survey(self, candidate: Candidate, now: datetime) -> tuple[Hold | None, Reach]:
+        """As `look` and `blast_radius`, of one reading."""
+        facts = self._read(candidate, now)
+        return self._hold(facts, candidate), reach(facts, self._settings.blast_radius, self._topology)
+
+    def _hold(self, facts: Facts, candidate: Candidate) -> Hold | None:
+        if any(active.candidate_hash == candidate.hash for active in facts.active):
+            return standing(facts, self._settings.freezes)
+        return first_hold(facts, self._settings, self._topology)
 
     def admit(self, connection: Connection, execution: Execution) -> None:
         """Let an execution start, in the transaction that starts it and that holds the lock of admissions.

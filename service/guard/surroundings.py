@@ -31,8 +31,8 @@ class Levels(Protocol):
     def level(self, candidate: Candidate) -> Mode:
         """What the candidate's action has earned in its environment."""
 
-    def record(self, candidate: Candidate) -> SuccessRecord:
-        """How often the candidate's action was verified to have helped in its environment."""
+    def earned(self, candidate: Candidate) -> tuple[Mode, SuccessRecord]:
+        """The level, and how often the action was verified to have helped there."""
 
 
 class Hold(Protocol):
@@ -69,5 +69,5 @@ class Holds(Protocol):
     def look(self, candidate: Candidate, now: datetime) -> Hold | None:
         """What stands in the way of a start now."""
 
-    def blast_radius(self, candidate: Candidate, now: datetime) -> Reach:
-        """What would have been acted on with this candidate."""
+    def survey(self, candidate: Candidate, now: datetime) -> tuple[Hold | None, Reach]:
+        """That, and how much would have been acted on with this candidate."""
