@@ -108,14 +108,17 @@ def times(episode: Episode) -> dict[str, float | None]:
 def _table(episodes: Iterable[Episode]) -> Table:
     from rich.table import Table
 
-    # Its widest row has 79 columns, so that nothing is cut off in 80.
-    table = Table(title="Seconds from the injection of each fault", title_justify="left", box=None, pad_edge=False)
+    # Its widest row has 74 columns, so that nothing is cut off in 80.
+    title = "Seconds from the injection of each fault to its end: verified health, or a person"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    columns = ("detect", "recommend", "mitigate", "verify", "hand over")
+    columns = ("detect", "recommend", "mitigate", "end")
     for column in ("scenario", "incident", *columns, "result"):
         table.add_column(column, justify="right" if column in columns else "left", no_wrap=True)
     for one in episodes:
-        shown = [f"{seconds:.1f}" if seconds is not None else "-" for seconds in times(one).values()]
+        detect, recommend, mitigate, verify, hand_over = times(one).values()
+        end = verify if hand_over is None else hand_over
+        shown = [f"{at:.1f}" if at is not None else "-" for at in (detect, recommend, mitigate, end)]
         result = "[red]failed" if one.failure else f"[green]{one.expected.replace('_', ' ')}"
         table.add_row(one.scenario, one.incident or "-", *shown, result)
     return table

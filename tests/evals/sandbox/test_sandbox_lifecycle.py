@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from evals.sandbox import authority
+from evals.sandbox import authority, keeper
 from evals.sandbox.config import write_settings
 from evals.sandbox.layout import PROGRAMS, Layout
 from evals.sandbox.sandbox import Sandbox
@@ -67,12 +68,22 @@ def test_all_processes_end_on_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_all_processes_end_when_the_keeper_is_killed(tmp_path: Path) -> None:
-    with started(tmp_path / "s") as (starter, below):
-        keeper = next(one for one in below if one.ppid() == starter.pid)
-        keeper.kill()
-        starter.kill()
+    configuration = tmp_path / "supervisord.conf"
+    configuration.write_text(
+        f"[supervisord]\nnodaemon = true\nlogfile = {tmp_path}/log\npidfile = {tmp_path}/pid\n"
+        "[program:one]\ncommand = sleep 100\n[program:two]\ncommand = sleep 100\n"
+    )
+    kept = keeper.launch([sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)])
+    try:
+        process, deadline = psutil.Process(kept.pid), time.monotonic() + 20
+        while len(below := process.children(recursive=True)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        kept.kill()
         _, alive = psutil.wait_procs(below, timeout=20)
-    assert alive == []
+        assert alive == []
+    finally:
+        keeper.release(kept)
 
 
 def test_a_program_that_cannot_start_is_named_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 from rich.console import Console
 
 from evals.sandbox.episode import Episode, Event
-from evals.sandbox.faults import FAULTS
+from evals.sandbox.scenarios import SCENARIOS
 from service.cli.story import TIMES, Story
 
 
@@ -13,12 +13,14 @@ def printed(tell, width=80):
 
 def test_the_closing_table_fits_80_columns_with_all_of_its_words():
     seconds = dict.fromkeys(TIMES.values(), 123.4)
-    episodes = [Episode(name, "", incident="INC-99", seconds=seconds) for name in FAULTS]
+    episodes = [Episode(one.name, "", one.ending, incident="INC-99", seconds=seconds) for one in SCENARIOS.values()]
     lines = printed(lambda story: story.finish(episodes))
     assert max(map(len, lines)) <= 80
-    [heading] = [line for line in lines if line.startswith("fault")]
-    assert heading.split() == ["fault", "incident", "detect", "recommend", "mitigate", "verify", "result"]
-    assert [line.split()[0] for line in lines if "resolved" in line] == list(FAULTS)
+    [heading] = [line for line in lines if line.startswith("scenario")]
+    words = ["scenario", "incident", "detect", "recommend", "mitigate", "end", "result"]
+    assert heading.split() == words
+    ended = [(line.split()[0], line.split()[-1]) for line in lines if "INC-99" in line]
+    assert ended == [(one.name, "over" if one.hand_over else "resolved") for one in SCENARIOS.values()]
 
 
 def test_a_stage_is_wrapped_under_its_text_and_markup_from_outside_is_printed_as_it_is():
@@ -33,5 +35,18 @@ def test_a_stage_is_wrapped_under_its_text_and_markup_from_outside_is_printed_as
 def test_a_demo_of_an_unknown_fault_is_refused_before_anything_starts(suture, tmp_path):
     done = suture("demo", "--fault", "flood", "--folder", str(tmp_path / "demo"))
     assert done.exit_code == 2
-    assert "there is no fault 'flood': choose one of kill_service" in done.stderr
+    assert "there is no scenario 'flood': choose one of exhaust_connections" in done.stderr
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_simulation_without_a_runbook_that_acts_is_refused_before_anything_starts(suture, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes.md").write_text("# Notes\n\nCall the vendor.\n")
+    options = ["--runbooks", str(tmp_path / "own"), "--folder", str(tmp_path / "sim")]
+    done = suture("simulate", "--scenario", "all", *options)
+    assert done.exit_code == 2
+    assert "holds no runbook with an action" in done.stderr
+    done = suture("simulate", "--scenario", "flood", *options)
+    assert done.exit_code == 2
+    assert "there is no scenario 'flood'" in done.stderr
+    assert not (tmp_path / "sim").exists()
