@@ -65,6 +65,10 @@ class Policies:
         entities = (scope.get("entity", {}) for scope in scopes)
         return tuple(dict.fromkeys(entity["id"] for entity in entities if entity.get("type") == "Person"))
 
+    def silencing(self) -> list[str]:
+        """The forbids that could stop messages though they do not name them: their action is not restricted."""
+        return [one.id for one in self.all if one.effect == "forbid" and one.form["action"]["op"] == "All"]
+
     def ask(self, principal: Principal, request: Request) -> Answer:
         """Whether `principal` may do what the request says. An action that does not exist is an error."""
         if request.action not in self._actions:
