@@ -9,7 +9,7 @@ from retrieval.index import PassageIndex
 from service.background import Loop, detector_loops, worker_loops
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
-from service.guard.approvals import Approvals, signing_key
+from service.guard.approvals import Approvals, sealing_key, signing_key
 from service.guard.autonomy import Levels
 from service.guard.error_budget import error_budget
 from service.guard.guard import Guard
@@ -59,7 +59,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     """Everything of one installation; nothing runs yet. Raises BadInput for settings that cannot be used."""
     make_state_folder(settings.state_dir)
     database = open_database(settings.database)
-    audit = AuditLog(database, clock)
+    audit = AuditLog(database, clock, sealing_key(settings))
     incidents = Incidents(database, audit, clock)
     executions = Executions(database, audit, clock)
     recommendations = Recommendations(database, audit)

@@ -12,22 +12,37 @@ app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 
 
 @app.command()
-def verify(as_json: AsJson = False, data: Data = None) -> None:
-    """Recompute the whole hash chain; exits with 1 where it is broken."""
+def verify(
+    expect: Annotated[list[str] | None, typer.Option(help="A head that `suture audit head` printed earlier.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Recompute the whole hash chain and check its seal; exits with 1 where it is broken."""
     from service.cli.output import counted, print_json
+    from service.cli.state import open_state
+    from service.store.audit import AuditHead
+
+    heads = [AuditHead.parse(text) for text in expect or ()]
+    with open_state(data) as state:
+        report = state.audit.verify()
+        lost = [head for head in heads if not state.audit.holds(head)]
+    breaks = [*report.breaks, *(f"entry {head.number} is not the one that was kept" for head in lost)]
+    if as_json:
+        print_json({"intact": not breaks, "entries": report.entries, "breaks": breaks})
+    else:
+        for words in breaks:
+            typer.echo(f"broken: {words}")
+        typer.echo(f"{report.entries} entries, " + (counted(len(breaks), "break") if breaks else "intact"))
+    raise typer.Exit(1 if breaks else 0)
+
+
+@app.command()
+def head(data: Data = None) -> None:
+    """Print the number and the hash of the newest entry: keep it elsewhere, for `verify --expect`."""
     from service.cli.state import open_state
 
     with open_state(data) as state:
-        report = state.audit.verify()
-    if as_json:
-        print_json({"intact": not report.breaks, "entries": report.entries, "breaks": report.breaks})
-    else:
-        for words in report.breaks:
-            typer.echo(f"broken: {words}")
-        typer.echo(
-            f"{report.entries} entries, " + (counted(len(report.breaks), "break") if report.breaks else "intact")
-        )
-    raise typer.Exit(1 if report.breaks else 0)
+        typer.echo(str(state.audit.head()))
 
 
 @app.command("list")

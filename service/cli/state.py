@@ -57,6 +57,7 @@ def open_state(data: Path | None, *, create: bool = False) -> Iterator[State]:
 def repositories(settings: Settings) -> Iterator[State]:
     """The repositories over the database of `settings`, which is made and migrated where needed."""
     from models.domain.base import utc_now
+    from service.guard.approvals import sealing_key
     from service.store.audit import AuditLog
     from service.store.database import open_database
     from service.store.executions import Executions
@@ -66,7 +67,7 @@ def repositories(settings: Settings) -> Iterator[State]:
     from service.store.state import KillSwitch
 
     database = open_database(settings.database)
-    audit = AuditLog(database, utc_now)
+    audit = AuditLog(database, utc_now, sealing_key(settings))
     try:
         yield State(
             settings=settings,

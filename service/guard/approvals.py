@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Protocol
 
 from models.domain.base import Clock, canonical_json
@@ -183,3 +185,14 @@ def signing_key(settings: Settings) -> bytes:
     if settings.signing_key is not None:
         return resolve_secret(settings.signing_key).encode()
     return bytes.fromhex(write_once(settings.state_dir / "signing.key", secrets.token_hex(32)))
+
+
+def sealing_key(settings: Settings) -> Callable[[], bytes]:
+    """The same key for the audit log, read when it is first used: commands that change nothing need none."""
+
+    @cache
+    def key() -> bytes:
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return signing_key(settings)
+
+    return key
