@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from models.domain.base import utc_now
@@ -30,6 +30,14 @@ def candidate(**changes: Any) -> Candidate:
     return Candidate.model_validate(fields | changes)
 
 
+def outcome_of(number: int, verified: bool, at: datetime, place: Place = PLACE) -> Outcome:
+    return Outcome(
+        execution=f"EXE-{number}", incident="INC-1", runbook=place.runbook, action=place.action, uses="ledger/write",
+        environment=place.environment, state=ExecutionState.SUCCEEDED if verified else ExecutionState.FAILED,
+        verified=verified, at=at,
+    )  # fmt: skip
+
+
 class Replica:
     """One replica's view of the levels, without a workflow."""
 
@@ -49,17 +57,15 @@ class Replica:
 
     def outcome(self, number: int, verified: bool = True, withdrawal: str | None = None, place: Place = PLACE) -> None:
         """An execution ended; the `number` names it."""
-        state = ExecutionState.SUCCEEDED if verified else ExecutionState.FAILED
-        learned = Outcome(
-            execution=f"EXE-{number}", incident="INC-1", runbook=place.runbook, action=place.action,
-            uses="ledger/write", environment=place.environment, state=state, verified=verified, at=self.clock(),
-        )  # fmt: skip
+        learned = outcome_of(number, verified, self.clock(), place)
         with self.database.write() as connection:
             self.levels.learn(connection, learned, withdrawal)
 
     def outcomes(self, numbers: range) -> None:
-        for number in numbers:
-            self.outcome(number)
+        """Verified ones, in one transaction, which is quicker."""
+        with self.database.write() as connection:
+            for number in numbers:
+                self.levels.learn(connection, outcome_of(number, True, self.clock()), None)
 
     def shadow(self, episode: int, agreed: bool = True) -> bool:
         """A person did, or did not, what Suture would have done first."""

@@ -3,14 +3,17 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count, islice
 
 import pytest
 
 from models.domain.base import utc_now
 from models.domain.errors import BadInput, Conflict, NotFound
 from models.domain.execution import Mode
+from models.domain.recommendation import RankedCandidate
+from service.guard.record import SuccessRecord
 from service.store.autonomy import Place
-from tests.service.guard.autonomy_parts import PLACE, Replica, candidate
+from tests.service.guard.autonomy_parts import PLACE, Replica, candidate, outcome_of
 
 NOT_HEALTHY = "EXE was not verified healthy"
 
@@ -100,16 +103,16 @@ def test_the_mode_is_the_ceiling_and_what_was_earned_below_it_counts_when_it_ris
 
 
 def test_agreement_of_people_leads_as_far_as_approve_and_no_further(replicas):
-    one = replicas(autonomy={"start": "observe"})
-    for episode in range(20):
+    one = replicas(autonomy={"start": "observe", "bar": 0.5})  # seven in a row
+    for episode in range(7):
         one.shadow(episode)
     assert one.level() is Mode.SUGGEST
-    for episode in range(20, 39):
+    for episode in range(7, 13):
         one.shadow(episode)
     assert one.level() is Mode.SUGGEST, "what was counted for one step is not counted for the next"
-    one.shadow(39)
+    one.shadow(13)
     assert one.level() is Mode.APPROVE
-    for episode in range(40, 80):
+    for episode in range(14, 30):
         one.shadow(episode)
     assert one.level() is Mode.APPROVE, "agreement says nothing of whether it helps"
     assert [e.data["to"] for e in audited(one)] == ["suggest", "approve"]
@@ -256,3 +259,29 @@ def test_replicas_that_learn_at_once_lose_no_demotion(replicas):
     assert first.level() is Mode.APPROVE
     document = json.dumps([e.data for e in audited(first)])
     assert NOT_HEALTHY in document
+
+
+def test_the_default_policies_and_what_was_earned_do_not_contradict_each_other(installation):
+    """Earned is permitted, also where it was earned again after a bad record; lost is not, at once."""
+    parts = installation(policies=None, autonomy={"start": "approve"}).parts
+    one = RankedCandidate(candidate=candidate(), probability=0.9, justification="", citations=())
+    numbers = count()
+
+    def ended(times, verified=True):
+        with parts.database.write() as connection:
+            for number in islice(numbers, times):
+                learned = outcome_of(number, verified, parts.clock())
+                parts.levels.learn(connection, learned, None if verified else NOT_HEALTHY)
+
+    incident = Replica(parts.settings).open_incident()
+    assert incident == "INC-1"
+    ended(2, verified=False)
+    ended(SuccessRecord(0, 2).wanted(0.8))
+    assert parts.guard.decide(one).verdict == "permit"
+    ended(1, verified=False)
+    assert parts.guard.decide(one).verdict == "needs_approval"
+    assert parts.guard.decide(one).level is Mode.APPROVE
+    ended(19)
+    assert parts.guard.decide(one).verdict == "needs_approval", "the policy alone would let it: 19 of 19"
+    ended(1)
+    assert parts.guard.decide(one).verdict == "permit"
