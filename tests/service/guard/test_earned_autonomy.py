@@ -1,4 +1,4 @@
-"""Levels rise by evidence, one at a time and never above the mode, and fall at once; on both databases."""
+"""Levels rise by evidence, one at a time and never above the mode, and fall at once."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +18,18 @@ from tests.service.guard.autonomy_parts import PLACE, Replica, candidate, outcom
 NOT_HEALTHY = "EXE was not verified healthy"
 
 
+on_both_databases = pytest.mark.usefixtures("database_url")
+
+
 @pytest.fixture
-def replicas(make_settings, database_url):
+def replicas(make_settings, request):
     """Makes replicas of one installation; the first opens its incident."""
+    both = "database_url" in request.fixturenames
+    where = {"database_url": request.getfixturevalue("database_url")} if both else {}
     made = []
 
     def make(clock=utc_now, **changes):
-        settings = {"autonomy": {"start": "approve"}, "database_url": database_url} | changes
+        settings = {"autonomy": {"start": "approve"}} | where | changes
         made.append(Replica(make_settings(**settings), clock))
         if len(made) == 1:
             made[0].open_incident()
@@ -40,6 +45,7 @@ def audited(replica):
     return [e for e in replica.audit.entries(limit=1000) if e.event.startswith("autonomy.")]
 
 
+@on_both_databases
 def test_twenty_verified_successes_in_a_row_earn_auto_and_one_failure_takes_it_back(replicas):
     one = replicas()
     assert one.level() is Mode.APPROVE
@@ -59,6 +65,7 @@ def test_twenty_verified_successes_in_a_row_earn_auto_and_one_failure_takes_it_b
     assert one.level() is Mode.AUTO
 
 
+@on_both_databases
 def test_each_change_is_told_in_the_incident_that_caused_it_and_in_the_audit(replicas):
     one = replicas()
     one.outcomes(range(20))
@@ -128,6 +135,7 @@ def test_a_rejection_counts_against_acting_alone(replicas):
     assert one.level() is Mode.AUTO
 
 
+@on_both_databases
 def test_a_person_is_heard_once_an_episode(replicas):
     one = replicas(autonomy={"start": "suggest"})
     assert one.shadow(1) is True
@@ -151,6 +159,7 @@ def test_levels_are_of_one_environment_and_one_action(replicas):
     assert [(each.environment, each.action, each.level) for each in one.levels.looks()] == [("default", "fix", "auto")]
 
 
+@on_both_databases
 def test_the_record_that_policies_ask_for_begins_where_trust_was_taken_back(replicas):
     one = replicas()
     one.outcomes(range(10))
@@ -193,6 +202,7 @@ class TestAPersonsWord:
             replicas().levels.require(Place("fix-shop", "fxi", "default"), ())
 
 
+@on_both_databases
 def test_a_clock_that_is_set_back_neither_loses_nor_revives_what_was_learnt(replicas):
     now = utc_now()
     shift = timedelta()
@@ -215,6 +225,7 @@ def test_a_clock_that_is_set_back_neither_loses_nor_revives_what_was_learnt(repl
     assert (here.level, here.verified, here.failed) == ("approve", 20, 1)
 
 
+@on_both_databases
 def test_a_crash_before_the_commit_leaves_neither_the_outcome_nor_the_demotion(replicas):
     """And the step that runs again brings both."""
     one = replicas(autonomy={"start": "auto"})
@@ -234,6 +245,7 @@ def test_a_crash_before_the_commit_leaves_neither_the_outcome_nor_the_demotion(r
     assert one.level() is Mode.APPROVE
 
 
+@on_both_databases
 def test_replicas_that_learn_at_once_promote_once(replicas):
     first, second = replicas(), replicas()
     with ThreadPoolExecutor(8) as pool:
@@ -245,6 +257,7 @@ def test_replicas_that_learn_at_once_promote_once(replicas):
     assert counts["verified"] == 20, "promoted by the very outcome that was enough"
 
 
+@on_both_databases
 def test_replicas_that_learn_at_once_lose_no_demotion(replicas):
     """Successes, a failure and a person's word at the same instant: whatever the order, each is whole."""
     first, second = replicas(autonomy={"start": "auto"}), replicas(autonomy={"start": "auto"})
