@@ -86,12 +86,11 @@ def detector_loops(parts: Parts) -> list[Loop]:
 
 
 def worker_loops(parts: Parts) -> list[Loop]:
-    """Stay alive, start remediations and tell tickets how incidents ended. By status, not by event: a restart misses
+    """Take over the dead, start remediations, tell tickets how incidents ended. By status, not by event: a restart misses
     nothing.
     """
-    beat = parts.settings.replica_lease / BEATS
     return [
-        Loop("heartbeat", beat, parts.remediation.beat),
+        Loop("take-over", parts.settings.replica_lease / BEATS, parts.remediation.take_over),
         Loop("continue-orphans", _RESCUE_EVERY, parts.remediation.continue_orphans),
         Loop("start-remediations", _START_EVERY, parts.remediation.start_open),
         Loop("look-again", _START_EVERY, parts.remediation.look_again),

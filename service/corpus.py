@@ -12,7 +12,7 @@ from pathlib import Path
 from models.domain.errors import NotFound
 from models.domain.runbook import Action, Document, Runbook
 from retrieval.index import PassageIndex, SyncReport
-from runbooks.loader import Corpus, Problem, load_corpus
+from runbooks.loader import Corpus, Problem, Readings, load_corpus
 
 _log = logging.getLogger(__name__)
 
@@ -26,19 +26,16 @@ class CorpusKeeper:
         self._postmortems = postmortems
         self._index = index
         self._writing = threading.Lock()
+        self._readings = Readings()
+        self._counting = threading.Lock()
+        self._drafts = 0
+        self._indexed = 0
         self._corpus = Corpus(documents=(), problems=())
 
     def sync(self) -> SyncReport:
         """Read the folders anew and index what changed. A problem is logged when it appears."""
         with self._writing:
-            self._postmortems.mkdir(parents=True, exist_ok=True)
-            corpus = load_corpus(self._folders)
-            report = self._index.sync(corpus.documents)
-            for problem in corpus.problems:
-                if problem not in self._corpus.problems:
-                    _log.warning("%s", problem)
-            self._corpus = corpus
-            return report
+            return self._sync()
 
     def add_postmortem(self, name: str, text: str) -> None:
         """Write a draft, whole or not at all, and index it. A draft of the same name is replaced."""
@@ -50,7 +47,24 @@ class CorpusKeeper:
             file.flush()
             os.fsync(file.fileno())  # else a power cut after the renaming may leave an empty file
         Path(file.name).replace(self._postmortems / f"{name}.md")
-        self.sync()
+        with self._counting:
+            self._drafts += 1
+            mine = self._drafts
+        with self._writing:
+            if self._indexed < mine:  # else another's reading, begun since, has it
+                there = self._drafts
+                self._sync()
+                self._indexed = there
+
+    def _sync(self) -> SyncReport:
+        self._postmortems.mkdir(parents=True, exist_ok=True)
+        corpus = load_corpus(self._folders, self._readings)
+        report = self._index.sync(corpus.documents)
+        for problem in corpus.problems:
+            if problem not in self._corpus.problems:
+                _log.warning("%s", problem)
+        self._corpus = corpus
+        return report
 
     def documents(self) -> tuple[Document, ...]:
         """All documents, in the order of the folders."""

@@ -17,6 +17,7 @@ from service.api import (
     openapi,
     problems,
     recommendations,
+    replicas,
     reports,
     runbooks,
     signals,
@@ -32,7 +33,7 @@ MAX_BODY_BYTES = 10_000_000
 
 _RESOURCES = (
     telemetry, signals, incidents, recommendations, executions, runbooks, tickets, autonomy, audit, kill_switch,
-    maintenance, keys, health, metrics, reports,
+    maintenance, replicas, keys, health, metrics, reports,
 )  # fmt: skip
 
 

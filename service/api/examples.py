@@ -120,6 +120,10 @@ MAINTENANCE: Json = {
     "id": "MNT-3", "service": "orders-*", "environment": "*", "starts_at": _BEGAN, "ends_at": _DONE,
     "reason": "new disks", "by": "key:ada", "ended_at": None, "ended_by": None,
 }  # fmt: skip
+REPLICA: Json = {
+    "id": "0b4f1c2d3e5a69788796a5b4c3d2e1f0", "host": "suture-1", "version": "3", "state": "alive",
+    "beat_seconds_ago": 2.4, "taken_by": None,
+}  # fmt: skip
 AUDIT_ENTRY: Json = {
     "number": 41, "at": _DONE, "actor": "key:ada", "event": "approval.given", "subject": "EXE-1c9e",
     "data": {"candidate": _HASH, "comment": "go on", "role": "approver"},

@@ -112,6 +112,25 @@ def _database(settings: Settings) -> str:
     return f"{database.shown} opens, revision {current}"
 
 
+def _replicas(settings: Settings) -> str:
+    """Which workers are alive. None need be: this command is there for when none is."""
+    from models.domain.base import utc_now
+    from service.store import database as module
+    from service.store.audit import AuditLog
+    from service.store.replicas import Replicas
+
+    if settings.database_url is None and not (settings.state_dir / "suture.db").exists():
+        return "none has run yet"
+    database = module.Database(settings.database)
+    try:
+        states = Replicas(database, AuditLog(database, utc_now), settings.replica_lease).states()
+    finally:
+        database.close()
+    now = [one for one in states if one.state in ("alive", "silent")]
+    told = ", ".join(f"{one.host} {one.state}, last sign {one.beat_seconds_ago:.0f} s ago" for one in now)
+    return told or "no worker runs; `suture serve` starts one"
+
+
 def _embedder(settings: Settings) -> str:
     """The embedder works; of MiniLM also the weights, which are only looked at when their graph is built."""
     from service.registry import EMBEDDERS, build
@@ -192,6 +211,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("settings", _settings),
     ("state", _state),
     ("database", _database),
+    ("replicas", _replicas),
     ("embedder", _embedder),
     ("index", _index),
     ("policies", _policies),

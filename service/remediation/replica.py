@@ -59,6 +59,8 @@ class Replica:
         self._beat_at = self._seconds()
         self._patient_until = self._beat_at
         self._losing = threading.Lock()
+        self._ended = threading.Event()
+        self._beating: threading.Thread | None = None
         self._when_lost: Callable[[], None] = lambda: None
         self.home = write_once(state_dir / _HOME, uuid.uuid4().hex)
         self.identity = uuid.uuid4().hex
@@ -86,6 +88,8 @@ class Replica:
         self._beat_at = self._patient_until = began
         self._begun = True
         self._interruption.ask_first(self.hold)
+        self._beating = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+        self._beating.start()
 
     def when_lost(self, call: Callable[[], None]) -> None:
         """Call this once, when the lease is lost."""
@@ -130,15 +134,27 @@ class Replica:
 
     def end(self, *, finished: bool) -> None:
         """Work no more. `finished`: nothing of it goes on, so that others may continue at once. Frees the folder."""
+        if self._beating is not None:
+            self._ended.set()
+            self._beating.join()
         if self._lock is None:
             return
         try:
-            if finished and not self.lost:
+            if self._begun and finished and not self.lost:
                 self._replicas.leave(self.identity)
         except _AWAY as error:
             _log.warning("the database does not hear that this replica ends; its lease will: %s", error)
         self._lock.close()
         self._lock = None
+
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(self._lease / BEATS):
+            try:
+                self.beat()
+            except Stopped:
+                return
+            except Exception as error:  # noqa: BLE001  (silence would be taken for death)
+                _log.warning("the database does not hear that this replica is alive: %s", error)
 
     def _lose(self) -> None:
         with self._losing:

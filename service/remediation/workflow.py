@@ -19,7 +19,7 @@ from service.remediation.deciding import Deciding
 from service.remediation.durable import WorkflowClient, continue_workflows
 from service.remediation.endings import Endings
 from service.remediation.executing import Executing
-from service.remediation.interruption import Interruption, Stopped
+from service.remediation.interruption import Interruption
 from service.remediation.replica import Replica
 from service.remediation.starting import Starting
 from service.remediation.tickets import TicketOutbox
@@ -106,12 +106,8 @@ class Remediation:
         self._dbos.destroy(destroy_registry=True)
         self.replica.end(finished=finished)
 
-    def beat(self) -> None:
-        """Give a sign of life, and take over those that give none any more."""
-        try:
-            self.replica.beat()
-        except Stopped:
-            return
+    def take_over(self) -> None:
+        """Continue the workflows of replicas that are dead."""
         if self.replica.take_over():
             self.continue_orphans()
 

@@ -32,6 +32,7 @@ from service.store.incidents import Incidents
 from service.store.keys import Keys, Role
 from service.store.maintenance import Maintenance
 from service.store.recommendations import Recommendations
+from service.store.replicas import Replicas
 from service.store.samples import SampleStore
 from service.store.state import DetectorStates, KillSwitch
 
@@ -136,7 +137,8 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
-                guard=stand_in, approvals=approvals, replicas=stand_in, **others,
+                guard=stand_in, approvals=approvals,
+                replicas=Replicas(database, audit, settings.replica_lease), **others,
             )
         )  # fmt: skip
         return made[-1]

@@ -191,6 +191,23 @@ def test_ready_and_which_part_is_not(api):
     assert api.client.get("/livez").status_code == 200
 
 
+def test_replicas_and_who_continues_what_one_left(api):
+    replicas = api.parts.replicas
+    replicas.add("former", home="folder", host="one", version="3")
+    replicas.add("present", home="folder", host="one", version="3")
+    replicas.add("other", home="elsewhere", host="two", version="3")
+    items = {one["id"]: one for one in api("GET", "/v1/replicas").json()["items"]}
+    assert {name: (one["host"], one["state"], one["taken_by"]) for name, one in items.items()} == {
+        "former": ("one", "taken over", "present"),
+        "present": ("one", "alive", None),
+        "other": ("two", "alive", None),
+    }
+    assert all(0 <= one["beat_seconds_ago"] < 30 for one in items.values())
+    text = api.client.get("/metrics").text
+    assert 'suture_replicas{state="alive"} 2.0' in text
+    assert 'suture_replicas{state="taken over"} 1.0' in text
+
+
 def test_metrics_tell_the_state_and_the_requests(api, opened, waiting):
     waiting("EXE-1", opened().id)
     api("GET", "/v1/incidents/INC-1")

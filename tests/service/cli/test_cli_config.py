@@ -1,5 +1,6 @@
 import json
 import stat
+from datetime import timedelta
 
 from service.cli.checkup import CHECKS, examine
 from service.settings import load_settings
@@ -38,6 +39,7 @@ def test_doctor_finds_nothing_wrong_with_an_installation(installation):
         "settings",
         "state",
         "database",
+        "replicas",
         "policies",
         "topology",
         "runbooks",
@@ -80,6 +82,15 @@ def test_doctor_finds_tables_of_another_revision(installation, stored):
     found = finding("database", state_dir=installation)
     assert not found.ok
     assert "0000" in found.detail
+
+
+def test_doctor_tells_which_workers_are_alive(installation, stored):
+    from service.store.replicas import Replicas
+
+    assert "no worker runs" in finding("replicas", state_dir=installation).detail
+    with stored() as state:
+        Replicas(state.database, state.audit, timedelta(seconds=30)).add("a", home="b", host="suture-1", version="3")
+    assert finding("replicas", state_dir=installation).detail.startswith("suture-1 alive, last sign ")
 
 
 def test_a_check_that_hangs_is_reported():

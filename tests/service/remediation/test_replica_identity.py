@@ -37,14 +37,19 @@ def replicas(database):
 def make(replicas, tmp_path):
     """A replica with a folder of its own by its name, and hands on its clock."""
 
+    made = []
+
     def make(name):
         (tmp_path / name).mkdir(exist_ok=True)
         clock = [0.0]
         replica = Replica(tmp_path / name, replicas, LEASE, Interruption(), lambda: clock[0])
         replica.clock = clock
+        made.append(replica)
         return replica
 
-    return make
+    yield make
+    for replica in made:
+        replica.end(finished=False)
 
 
 @pytest.fixture
