@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from models.domain.errors import BadInput
@@ -110,15 +110,16 @@ class Sessions:
             user_agent_extra="suture",
         )
         session = Session()  # a new one for each client: it keeps credentials
-        session.register_component("data_loader", self._descriptions)
+        session.register_component("data_loader", _descriptions())
         return session.create_client(service, region, endpoint_url=address, config=limits, **credentials)
 
-    @cached_property
-    def _descriptions(self) -> Any:
-        """Botocore's descriptions of the services. Read once, a client takes a tenth of the time."""
-        from botocore.loaders import create_loader
 
-        return create_loader()
+@cache
+def _descriptions() -> Any:
+    """Botocore's descriptions of the services. Read once, a client takes a tenth of the time."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @contextmanager

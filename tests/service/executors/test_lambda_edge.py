@@ -226,7 +226,7 @@ def test_a_role_that_cannot_be_assumed_touches_nothing_and_tells_no_secret(edge,
     assert "suture-42" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("honours", "effect"), [(True, Effect.ABSENT), (False, Effect.UNKNOWN)])
+@pytest.mark.parametrize(("honours", "effect"), [(True, Effect.REPEATABLE), (False, Effect.UNKNOWN)])
 def test_after_a_crash_only_a_function_that_honours_the_key_is_invoked_again(edge, make, honours, effect):
     executor = make(idempotent_by_key=honours)
     assert executor.observe(call()) is effect
