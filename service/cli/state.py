@@ -87,9 +87,16 @@ def approvals_of(state: State) -> Approvals:
     """Takes people's words; the service that runs the workflow sees them in the database."""
     from models.domain.base import utc_now
     from service.guard.approvals import Approvals, signing_key
+    from service.guard.guard import Guard
+    from service.guard.policy import load_policies
+    from service.registry import verb_catalogue
 
     settings = state.settings
-    return Approvals(state.executions, signing_key(settings), settings.approval_expires, utc_now)
+    # Policies can name people: who may not approve is told so now, not ignored later.
+    policies = load_policies(settings.policies, verb_catalogue())
+    guard = Guard(policies, settings, state.kill_switch, state.executions, utc_now)
+    key, expires = signing_key(settings), settings.approval_expires
+    return Approvals(state.executions, key, expires, utc_now, keys=state.keys, guard=guard)
 
 
 def actor() -> str:

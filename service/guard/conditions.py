@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,8 @@ _ASKS = {
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _DECIMALS = {"lessThan": "<", "lessThanOrEqual": "<=", "greaterThan": ">", "greaterThanOrEqual": ">="}
+_NEEDLESS = re.compile(r"(?<!\w)\(((?:context|resource)(?:\.\w+)+)\)")
+"""Parentheses that Cedar writes around each attribute."""
 _LEAST_PLACES = Decimal("0.01")
 
 
@@ -145,4 +148,5 @@ def _cedar(body: dict[str, Any]) -> str:
     form = {**scope, "conditions": [{"kind": "when", "body": body}]}
     document = {"templates": {}, "staticPolicies": {"policy0": form}, "templateLinks": []}
     text = cedarpy.policies_from_json_str(json.dumps(document))
-    return " ".join(text[text.index("{") + 1 : text.rindex("}")].split())
+    inside = " ".join(text[text.index("{") + 1 : text.rindex("}")].split())
+    return _NEEDLESS.sub(r"\1", inside)

@@ -201,14 +201,13 @@ def _lasting(hold: Hold | None) -> str | None:
 
 def _stricter(now: Judgement, decided: Decision) -> str | None:
     """Why what was decided does not hold any more."""
-    policies = f" (policy {', '.join(now.policies)})" if now.policies else ""
     if now.verdict is Verdict.FORBID:
-        return f"{now.reason}{policies}"
+        return now.reason
     if now.verdict is Verdict.PERMIT:
         return None
     if decided.verdict is Verdict.PERMIT or now.count > decided.approvals_needed:
-        return f"it was decided on differently before; now {now.reason}{policies}"
+        return f"it was decided on differently before; now {now.reason}"
     asked = Role(decided.approver_role or Role.ADMIN)
     if now.role is not None and not asked.covers(now.role):
-        return f"it was decided on differently before; now {now.reason}{policies}"
+        return f"it was decided on differently before; now {now.reason}"
     return None
