@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test lint types imports bench lock clean
+.PHONY: install demo serve test crash lint types imports bench lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -28,6 +28,10 @@ serve: install
 
 test: install
 	@$(BIN)/python -m pytest --cov --cov-report=term
+
+# Kills workers at every boundary and at random instants; prints what became of it. About a quarter of an hour.
+crash: install
+	@$(BIN)/python -m tests.crash $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.crash.lives import Workers
@@ -23,13 +25,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--break", dest="mutations", action="append", default=[], choices=sorted(MUTATIONS))
     given = parser.parse_args()
+    # A termination ends it as Ctrl-C does: the servers are stopped, and the table is of what was done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"seed {given.seed}; {_machine()}", flush=True)
     began, workers = time.monotonic(), Workers()
     try:
         with postgres() as new:
             databases = {"SQLite": lambda: None, "PostgreSQL": new}
             suite = Suite(workers, databases, given.seed, given.mutations, say=lambda words: print(words, flush=True))
-            suite.run(Plan.of(given.kills), suite.rehearse())
+            with suppress(KeyboardInterrupt):
+                suite.run(Plan.of(given.kills), suite.rehearse())
     finally:
         workers.close()
     for words in suite.verdict.faults[:_FAULTS_SHOWN]:
@@ -38,7 +43,8 @@ def main() -> int:
     faults, minutes = len(suite.verdict.faults), (time.monotonic() - began) / 60
     print(f"{len(suite.missed)} boundaries did not come again; they were killed at another instant")
     print(f"{suite.total.kills} kills in {minutes:.1f} min, {faults} faults; seed {given.seed}; {_machine()}")
-    return 1 if faults else 0
+    # Fewer kills: it was interrupted.
+    return 1 if faults or suite.total.kills < Plan.of(given.kills).total else 0
 
 
 def _machine() -> str:

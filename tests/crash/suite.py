@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -41,6 +41,11 @@ class Plan:
     mixed: int
     pairs: int
 
+    @property
+    def total(self) -> int:
+        """How many are sure: a case that is killed along its way may end sooner."""
+        return self.boundaries + self.mixed + self.pairs
+
     @classmethod
     def of(cls, kills: int) -> Plan:
         """Half of them at boundaries, a quarter along cases, a quarter at random."""
@@ -70,12 +75,19 @@ class Suite:
         """All rounds of the plan."""
         jobs = list(self._jobs(plan, rehearsal))
         random.Random(self.seed).shuffle(jobs)
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            for database, round_ in pool.map(lambda job: self._round(job, rehearsal), enumerate(jobs)):
-                self.verdict.add(round_.verdict)
-                self.missed += round_.missed
-                counts = sum(round_.verdict.kinds.values(), Counts())
-                self.by_database[database] = self.by_database.get(database, Counts()) + counts
+        pool = ThreadPoolExecutor(_AT_A_TIME)
+        try:
+            for done in as_completed([pool.submit(self._round, job, rehearsal) for job in enumerate(jobs)]):
+                self._add(*done.result())
+        finally:
+            # Interrupted: the rounds that go on are ended, and those that were counted stay counted.
+            pool.shutdown(cancel_futures=True)
+
+    def _add(self, database: str, round_: Round) -> None:
+        self.verdict.add(round_.verdict)
+        self.missed += round_.missed
+        counts = sum(round_.verdict.kinds.values(), Counts())
+        self.by_database[database] = self.by_database.get(database, Counts()) + counts
 
     @property
     def total(self) -> Counts:
