@@ -4,10 +4,14 @@ import os
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,6 +19,7 @@ import yaml
 from models.domain.base import utc_now
 from models.domain.errors import BadInput
 from service.executors.ansible import AnsibleExecutor
+from service.executors.ansible_run import Ran, Request, run_playbook
 from service.ports import Call, Context, Effect, ExecutorError
 
 pytest.importorskip("ansible_runner")
@@ -113,6 +118,31 @@ def fails(executor: AnsibleExecutor, one: Call, words: str) -> ExecutorError:
     return caught.value
 
 
+@contextmanager
+def equal_runs_made_once(monkeypatch) -> Iterator[None]:
+    """Of runs in check mode that differ in nothing but key and cancelling, one is made: each takes seconds."""
+    made: dict[str, Ran] = {}
+
+    def run(request: Request) -> Ran:
+        assert request.check
+        same = repr(replace(request, key="", cancelled=bool))
+        if same not in made:
+            made[same] = run_playbook(request)
+        return made[same]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("service.executors.ansible.run_playbook", run)
+        yield
+    assert len(made) == 1, "they were to be equal"
+
+
+def wait_for_the_sleep(attempt: Future) -> None:
+    """Until the run of this test is at the task that sleeps."""
+    while not any(line.startswith("sleep\0") for line in left_running()):
+        assert not attempt.done(), attempt.exception()
+        time.sleep(0.1)  # a look at all processes costs as much as the run itself
+
+
 def left_running() -> list[str]:
     """Command lines of processes of this test's runs."""
     wanted = f"SUTURE_IDEMPOTENCY_KEY=exec-{os.getpid()}:act".encode()
@@ -126,13 +156,14 @@ def left_running() -> list[str]:
     return found
 
 
-def test_dry_run_then_act_then_observe(world):
+def test_dry_run_then_act_then_observe(world, monkeypatch):
     executor, one = world.executor(), call("note", "web-1", text="{{ lookup('env', 'HOME') }} ü")
-    words = executor.dry_run(one)
+    with equal_runs_made_once(monkeypatch):
+        words = executor.dry_run(one)
+        assert executor.observe(one) is Effect.ABSENT
     assert "would run note on web-1; 1 tasks would change something\nweb-1: Write the note" in words
     assert "+{{ lookup('env', 'HOME') }} ü" in words
     assert not (world.folder / "note").exists()
-    assert executor.observe(one) is Effect.ABSENT
     assert executor.act(one) == {
         "hosts": {"web-1": {"ok": 1, "changed": 1, "failed": 0, "unreachable": 0}},
         "changed": ("web-1: Write the note",),
@@ -178,26 +209,31 @@ def test_a_playbook_that_cannot_start_changed_nothing(world):
     assert fails(world.executor(), call("elsewhere"), "no host of the limit").effect is Effect.ABSENT
 
 
-def test_what_check_mode_leaves_out_is_not_taken_for_done(world):
+def test_what_check_mode_leaves_out_is_not_taken_for_done(world, monkeypatch):
     executor = world.executor()
-    assert executor.observe(call("command")) is Effect.UNKNOWN
-    assert "not known in check mode: web-1: Touch" in executor.dry_run(call("command"))
+    with equal_runs_made_once(monkeypatch):
+        assert executor.observe(call("command")) is Effect.UNKNOWN
+        assert "not known in check mode: web-1: Touch" in executor.dry_run(call("command"))
     assert not (world.folder / "touched").exists()
 
 
 @pytest.mark.parametrize("by", ["time", "person"])
-def test_a_run_that_is_ended_leaves_no_process(world, by):
-    asked = threading.Event()
-    one = replace(call("sleeps", timeout=4 if by == "time" else 60), cancelled=asked.is_set)
+def test_a_run_that_is_ended_leaves_no_process(world, by, monkeypatch):
+    asked, later = threading.Event(), [0.0]
+    # The time is over once the run is where it sleeps, however long it took to get there.
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later[0], sleep=time.sleep)
+    monkeypatch.setattr("service.executors.bounded.time", clock)
+    one = replace(call("sleeps"), cancelled=asked.is_set)
     with ThreadPoolExecutor(1) as pool:
         attempt = pool.submit(world.executor().act, one)
-        while not any(line.startswith("sleep\0") for line in left_running()):
-            assert not attempt.done(), attempt.exception()
+        wait_for_the_sleep(attempt)
         if by == "person":
             asked.set()
+        else:
+            later[0] = 60.0
         error = attempt.exception(timeout=60)
     assert isinstance(error, ExecutorError)
-    assert ("ended after 4s" if by == "time" else "cancelled by a person") in str(error)
+    assert ("ended after 1m" if by == "time" else "cancelled by a person") in str(error)
     assert error.effect is Effect.UNKNOWN
     assert left_running() == []
     assert not list(world.folder.glob("suture-ansible-*"))
@@ -208,8 +244,7 @@ def test_a_run_that_outlived_the_service_is_waited_for_before_anyone_asks(world)
     one = call("notes-late")
     with ThreadPoolExecutor(1) as pool:
         attempt = pool.submit(world.executor().act, one)
-        while not any(line.startswith("sleep\0") for line in left_running()):
-            assert not attempt.done(), attempt.exception()
+        wait_for_the_sleep(attempt)
         assert world.executor().observe(replace(one, timeout=timedelta(seconds=0.5))) is Effect.UNKNOWN
         assert world.executor().observe(one) is Effect.HAPPENED
         assert attempt.result()["changed"] == ("web-1: Wait", "web-1: Write the note")
@@ -237,7 +272,7 @@ def test_the_environment_holds_what_is_listed_and_variables_are_on_no_command_li
 def test_without_a_declaration_nobody_can_tell_and_idempotent_ones_run_again(world):
     executor = world.executor()
     assert executor.observe(call("sleeps")) is Effect.UNKNOWN
-    assert executor.observe(call("fails-clean")) is Effect.ABSENT
+    assert executor.observe(call("fails-clean")) is Effect.REPEATABLE
 
 
 @pytest.mark.parametrize(
