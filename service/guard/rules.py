@@ -81,7 +81,7 @@ def resting(facts: Facts, breaker: Breaker) -> Hold | None:
     if opened is None or facts.now >= opened:
         return None
     place = facts.place
-    words = f"{place.action} failed {breaker.failures} times in a row in {place.environment!r}"
+    words = f"{place.action} failed {_times(breaker.failures)} in {place.environment!r}"
     return Hold(f"{words}; it rests until {moment(opened)}", opened, wait=False, concerns="action")
 
 
@@ -91,7 +91,7 @@ def on_trial(facts: Facts, breaker: Breaker) -> Iterator[Hold]:
         return
     for active in facts.active:
         if (active.place.action, active.place.environment) == (facts.place.action, facts.place.environment):
-            words = f"{facts.place.action} failed {breaker.failures} times in a row and is being tried again"
+            words = f"{facts.place.action} failed {_times(breaker.failures)} and is being tried again"
             yield Hold(f"{words} by {active.execution}", None, wait=True, concerns="action")
 
 
@@ -130,7 +130,8 @@ def too_fast(facts: Facts, rates: Sequence[Rate]) -> Iterator[Hold]:
         until = counted[len(counted) - rate.count] + rate.per
         of = {"all": "in all", "environment": f"in {facts.place.environment!r}", "service": f"on {_of(facts.place)}"}
         where = of.get(rate.scope, f"of {facts.place.action}" if rate.scope == "action" else f"on {facts.place.target}")
-        words = f"{len(counted)} executions started {where} within {format_duration(rate.per)}, and {rate.count} may"
+        started = f"{len(counted)} execution{'s' * (len(counted) != 1)} started"
+        words = f"{started} {where} within {format_duration(rate.per)}, and {rate.count} may"
         concerns = rate.scope if rate.scope in ("action", "target") else "service"
         yield Hold(f"{words}; the next one from {moment(until)} on", until, wait=True, concerns=concerns)
 
@@ -189,6 +190,10 @@ def _same(scope: str, one: Place, other: Place) -> bool:
 
 def _covers(service: str, environment: str, place: Place) -> bool:
     return fnmatchcase(place.service, service) and fnmatchcase(place.environment, environment)
+
+
+def _times(failures: int) -> str:
+    return "the last time" if failures == 1 else f"{failures} times in a row"
 
 
 def _of(place: Place) -> str:

@@ -70,7 +70,7 @@ def test_the_word_at_the_start_is_the_one_that_counts_and_changes_nothing_where_
     first, second = store.new(1), store.new(2, target="process:shop-2")
     assert limits.look(second.candidate, utc_now()) is None
     store.start(first, limits)
-    with pytest.raises(Held, match="1 executions started on shop within 1h") as held:
+    with pytest.raises(Held, match="1 execution started on shop within 1h") as held:
         store.start(second, limits)
     assert isinstance(held.value, Conflict)
     assert held.value.hold.wait
