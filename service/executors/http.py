@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpcore
@@ -220,7 +220,9 @@ class HttpExecutor:
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             words = f"{asked.name} broke off: {str(error) or type(error).__name__}"
             raise ExecutorError(words, retriable=asked.safe, effect=_unless_safe(asked)) from error
-        text = asked.shown(answer.text)
+        text = asked.shown(answer.text, truncated=answer.truncated)
+        headers = {name: asked.shown(value) for name, value in answer.headers.items()}
+        answer = replace(answer, headers=headers)
         return _Judged(answer, text, response_variable(answer, text, asked.about))
 
 

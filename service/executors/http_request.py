@@ -13,6 +13,7 @@ from pydantic import Field
 from models.domain.base import Frozen, canonical_json
 from models.domain.errors import BadInput
 from service.executors.arguments import refused
+from service.executors.hiding import SHORTEST, hidden
 from service.executors.http_judging import climbs, rendered, rendered_path
 from service.executors.http_settings import (
     EXPECTED,
@@ -33,8 +34,6 @@ from service.ports import Call
 
 _SAFE = frozenset({"GET", "HEAD"})
 """Methods that change nothing: RFC 9110 section 9.2.1."""
-_SHORTEST_SECRET = 4
-"""Characters. A shorter one would be found in half of all texts."""
 
 
 class HttpInputs(Frozen):
@@ -80,11 +79,9 @@ class Asked:
         """Whether it changes nothing by its method."""
         return self.request.method in _SAFE
 
-    def shown(self, text: str) -> str:
+    def shown(self, text: str, *, truncated: bool = False) -> str:
         """`text` of the target without the secrets that were sent to it: some systems send back what they get."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        return hidden(text, self.secrets, cut_at_end=truncated)
 
 
 def plain_request(call: Call, inputs: HttpInputs, target: Target, secret: Callable[[str], str]) -> Asked:
@@ -223,7 +220,7 @@ def _credentials(target: Target, secret: Callable[[str], str]) -> tuple[dict[str
     elif target.auth is not None:
         headers[target.auth.name] = found["auth.value"]
     hidden += [value.partition(" ")[2] for value in found.values()]  # `Bearer abc`: abc alone, too
-    return headers, tuple(sorted((text for text in hidden if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
+    return headers, tuple(sorted((text for text in hidden if len(text) >= SHORTEST), key=len, reverse=True))
 
 
 def _joined(base: str, path: str) -> httpx.URL:

@@ -16,6 +16,7 @@ from models.domain.base import Frozen, format_duration
 from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
 from service.executors.bounded import Finished, NotStarted, run_bounded
+from service.executors.hiding import hidden
 from service.executors.outlived import KEY_VARIABLE, running, wait_until_ended
 from service.executors.scratch import scratch, sweep
 from service.executors.script_settings import Argument, Program, ProgramName, ScriptConfig, real_file
@@ -26,8 +27,6 @@ _ARGV_BYTES = 32_768
 """Far below what the kernel takes (ARG_MAX, 128 KiB and more), far above what an action needs."""
 _LAST_WORDS = 2000
 """Characters of standard error in an error's words; the rest is not of help in a ticket."""
-_SHORTEST_SECRET = 4
-"""Characters. A shorter one would be found in half of all texts."""
 
 
 class ScriptInputs(Frozen):
@@ -209,9 +208,10 @@ class _Run:
 
     @classmethod
     def of(cls, finished: Finished, secrets: Iterable[str]) -> _Run:
-        texts = [finished.stdout.text, finished.stderr.text]
-        for secret in sorted((each for each in secrets if len(each) >= _SHORTEST_SECRET), key=len, reverse=True):
-            texts = [text.replace(secret, "***") for text in texts]
+        known = tuple(secrets)
+        texts = [
+            hidden(stream.text, known, cut_at_start=stream.truncated) for stream in (finished.stdout, finished.stderr)
+        ]
         truncated = finished.stdout.truncated or finished.stderr.truncated
         return cls(finished.exit_code, texts[0], texts[1], truncated, finished.timed_out, finished.cancelled)
 
