@@ -12,10 +12,12 @@ from models.domain.errors import BadInput
 from service.cli.options import AsJson, Data
 
 if TYPE_CHECKING:
-    from models.domain.execution import Outcome
+    from models.domain.execution import Mode, Outcome
     from models.domain.incident import Incident
+    from models.domain.recommendation import Candidate
     from service.contract import RecommendationView
-    from service.guard.surroundings import Outcomes, Switch
+    from service.guard.record import SuccessRecord
+    from service.guard.surroundings import Levels, Outcomes, Switch
     from service.settings import Settings
 
 
@@ -51,10 +53,11 @@ def recommend(
 
 
 def _with_state(settings: Settings, incident: Incident) -> RecommendationView:
+    from service.cli.autonomy import levels_of
     from service.cli.state import repositories
 
     with repositories(settings) as state:
-        return _answer(settings, incident, state.kill_switch, state.executions)
+        return _answer(settings, incident, state.kill_switch, state.executions, levels_of(state))
 
 
 def _without_state(settings: Settings, incident: Incident) -> RecommendationView:
@@ -63,11 +66,26 @@ def _without_state(settings: Settings, incident: Incident) -> RecommendationView
 
     with TemporaryDirectory(prefix="suture-") as folder:
         passing = settings.model_copy(update={"state_dir": Path(folder), "database_url": None})
-        return _answer(passing, incident, _Nothing(), _Nothing())
+        nothing = _Nothing(passing)
+        return _answer(passing, incident, nothing, nothing, nothing)
 
 
 class _Nothing:
-    """The kill switch and the executions of an installation in which nothing happened yet."""
+    """The kill switch, executions and levels of an installation in which nothing happened yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def level(self, candidate: Candidate) -> Mode:
+        return self._settings.autonomy.start_in(candidate.environment)
+
+    def record(self, candidate: Candidate) -> SuccessRecord:
+        return self.earned(candidate)[1]
+
+    def earned(self, candidate: Candidate) -> tuple[Mode, SuccessRecord]:
+        from service.guard.record import SuccessRecord
+
+        return self.level(candidate), SuccessRecord(0, 0)
 
     def is_on(self) -> bool:
         return False
@@ -76,7 +94,9 @@ class _Nothing:
         return []
 
 
-def _answer(settings: Settings, incident: Incident, switch: Switch, outcomes: Outcomes) -> RecommendationView:
+def _answer(
+    settings: Settings, incident: Incident, switch: Switch, outcomes: Outcomes, levels: Levels
+) -> RecommendationView:
     from models.domain.base import utc_now
     from service.contract import view
     from service.guard.guard import Guard
@@ -84,7 +104,8 @@ def _answer(settings: Settings, incident: Incident, switch: Switch, outcomes: Ou
     from service.recommender import build_recommender
     from service.registry import verb_catalogue
 
-    guard = Guard(load_policies(settings.policies, verb_catalogue()), settings, switch, outcomes, utc_now)
+    policies = load_policies(settings.policies, verb_catalogue())
+    guard = Guard(policies, settings, switch, outcomes, utc_now, autonomy=levels)
     pipeline = build_recommender(settings)
     recommendation = pipeline.recommend(incident)
     decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}

@@ -298,3 +298,18 @@ def test_the_default_policies_and_what_was_earned_do_not_contradict_each_other(i
     assert parts.guard.decide(one).verdict == "needs_approval", "the policy alone would let it: 19 of 19"
     ended(1)
     assert parts.guard.decide(one).verdict == "permit"
+
+
+@on_both_databases
+def test_a_replica_whose_clock_is_behind_waits_for_its_turn(replicas):
+    """Its failure came after the demotion, whatever its clock says: it counts."""
+    given = {"autonomy": {"start": "auto"}}
+    first, second = replicas(**given), replicas(lambda: utc_now() - timedelta(hours=1), **given)
+    with ThreadPoolExecutor(1) as pool:
+        with first.database.write() as connection:
+            first.levels.learn(connection, outcome_of(1, False, utc_now()), NOT_HEALTHY)
+            running = pool.submit(second.outcome, 2, verified=False)
+            with pytest.raises(TimeoutError):  # gives it the time to begin
+                running.result(0.5)
+        running.result()
+    assert second.levels.look(PLACE).failed == 1
