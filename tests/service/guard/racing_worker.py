@@ -24,7 +24,7 @@ def main(told: dict) -> None:
     database = Database(told["url"])
     executions = Executions(database, AuditLog(database, utc_now), utc_now)
     settings, topology = LimitSettings.model_validate(told["limits"]), Topology.model_validate(told["topology"])
-    admit = Limits(database, settings, topology, utc_now).admit if told["admits"] else None
+    admit = Limits(database, settings, topology, utc_now).admit
     log = os.open(told["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def say(*words: str) -> None:

@@ -44,7 +44,7 @@ class Race:
             service = f"service-{target % SERVICES}"
             stored.add(execution(identifier, service, f"{service}/{target // SERVICES}"), "workflow-1")
 
-    def start(self, limits, admits=True):
+    def start(self, limits):
         """The worker processes, each with its own share of the executions and all of the targets."""
         instances = {f"service-{s}": {"instances": [f"service-{s}/{t}" for t in range(TARGETS)]} for s in range(4)}
         running = []
@@ -52,7 +52,7 @@ class Race:
             told = self.folder / f"worker-{number}.json"
             mine = {
                 "url": self.url, "limits": limits, "topology": {"services": instances}, "log": str(self.log),
-                "executions": self.identifiers[number :: self.processes], "seconds": SECONDS, "admits": admits,
+                "executions": self.identifiers[number :: self.processes], "seconds": SECONDS,
             }  # fmt: skip
             told.write_text(json.dumps(mine))
             running.append(subprocess.Popen([sys.executable, str(WORKER), str(told)], cwd=Path(__file__).parents[3]))
