@@ -25,7 +25,7 @@ from evals.sandbox.supervision import Supervisor, write_configuration
 from models.domain.base import utc_now
 from models.domain.errors import Unavailable
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """Start takes about 4 s on two idle cores; a busy machine gets this long."""
 STABLE_FOR = timedelta(days=7)
 """How long the shop's stable release is said to have run when the sandbox starts."""

@@ -26,7 +26,8 @@ def abstain(
     """
     if ranked and max(one.probability for one in ranked) >= threshold:
         return None
-    parts = [_below(ranked, threshold) if ranked else "No runbook offers an action for this incident.", _near(nearest)]
+    parts = [_below(ranked, threshold) if ranked else "No runbook offers an action for this incident."]
+    parts += [_held_back(ranked), _near(nearest)]
     parts += [f"{one.runbook}/{one.action} could not be offered: {one.reason}." for one in dropped[:NEAREST]]
     return Abstention(reason=" ".join(part for part in parts if part))
 
@@ -38,6 +39,20 @@ def _below(ranked: Sequence[RankedCandidate], threshold: float) -> str:
         f"No candidate reaches the probability {threshold:g}. The best, {name}, has {best.probability:.2f}; "
         f"missing: {_missing(best)}."
     )
+
+
+def _held_back(ranked: Sequence[RankedCandidate]) -> str:
+    """The likeliest of those whose trigger matched, where another one is the best: it was made for this incident."""
+    matched = [one for one in ranked if _value(one, "trigger") > 0]
+    if not matched or max(ranked, key=lambda one: one.probability) in matched:
+        return ""
+    nearest = max(matched, key=lambda one: one.probability)
+    name = f"{nearest.candidate.runbook}/{nearest.candidate.action}"
+    return f"A trigger of {name} matched, which has {nearest.probability:.2f}; missing: {_missing(nearest)}."
+
+
+def _value(one: RankedCandidate, feature: str) -> float:
+    return next((part.value for part in one.evidence if part.feature == feature), 0.0)
 
 
 def _missing(best: RankedCandidate) -> str:

@@ -32,3 +32,12 @@ def test_high_cosine_alone_abstains_and_says_what_is_missing(incident, candidate
 def test_the_threshold_decides(incident, candidate, threshold, abstains):
     item = CandidateEvidence(candidate=candidate(risk="low"), triggers=("true",), precondition=True)
     assert (abstain(rank(incident, [item]), threshold=threshold) is not None) == abstains
+
+
+def test_a_runbook_whose_trigger_matched_is_named_where_another_is_nearer(incident, candidate, found):
+    held = CandidateEvidence(candidate=candidate(risk="high"), triggers=("true",), precondition=False)
+    near = CandidateEvidence(candidate=candidate(runbook="other", action="else"), passages=(found(lexical=9.0),) * 2)
+    reason = abstain(rank(incident, [held, near])).reason
+    assert "The best, other/else" in reason
+    assert "A trigger of postgres-down/restart matched" in reason
+    assert "its precondition, which does not hold now" in reason
