@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test crash lint types imports bench lock clean
+.PHONY: install demo serve test crash lint types imports attacks bench lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -42,6 +42,10 @@ types: install
 
 imports: install
 	@$(BIN)/lint-imports
+
+# Every hostile input against real parts; prints the cases tried by family, and fails where one got through.
+attacks: install
+	@$(BIN)/python -m pytest tests/attacks
 
 bench: install
 	@$(BIN)/python -m evals.bench

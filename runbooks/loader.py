@@ -137,10 +137,17 @@ def find_files(folder: Path) -> Iterator[tuple[Path, Fault | None]]:
             path = Path(place, name)
             if path.suffix.lower() != ".md" or name.startswith("."):
                 continue
-            if path.resolve().is_relative_to(root):
+            if _is_within(path, root):
                 yield path, None
             else:
                 yield path, Fault(1, "the link leads out of the folder", "copy the file into the folder")
+
+
+def _is_within(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
 
 
 def read_file(path: Path, kind: DocumentKind = "runbook") -> Reading:

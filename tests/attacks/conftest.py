@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -64,7 +65,8 @@ def target() -> Iterator[Target]:
             for name, value in {"Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # who asked may have read enough
+                self.wfile.write(content)
 
         do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815
 
