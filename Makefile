@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test crash lint types imports attacks bench lock clean
+.PHONY: install demo serve test crash lint types imports attacks bench replicas lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -49,6 +49,10 @@ attacks: install
 
 bench: install
 	@$(BIN)/python -m evals.bench
+
+# Two replicas on PostgreSQL, one killed again and again; a few minutes.
+replicas: install
+	@$(BIN)/python -m tests.crash.replicas
 
 # Run after a change of dependencies in pyproject.toml.
 lock: install

@@ -91,6 +91,22 @@ class WorkflowClient:
         )
         return {one.executor_id for one in pending if one.executor_id}
 
+    def move_on(self, queue: str, working: set[str]) -> None:
+        """Put what dead replicas of other versions had taken from the queue there again, for this version.
+
+        Only this version's own is continued otherwise, and the rest of the partition would wait for it for ever.
+        """
+        client = self._open()
+        for one in client.list_workflows(status="PENDING", queue_name=queue, load_input=False, load_output=False):
+            if one.app_version == self.version or one.executor_id in working:
+                continue
+            # In this order: after a crash in between it is there twice, not never.
+            client.fork_workflow(
+                one.workflow_id, 1, application_version=self.version, queue_name=queue,
+                queue_partition_key=one.queue_partition_key,
+            )  # fmt: skip
+            client.cancel_workflow(one.workflow_id)
+
     def enqueue(self, queue: str, workflow: str, identifier: str, partition: str, place: int, *arguments: Any) -> None:
         """Put a workflow, by its name, on a queue; a second one of the same identifier is the same one.
 

@@ -79,6 +79,10 @@ class TicketOutbox:
         """Make the queue known; after DBOS was launched."""
         self._dbos.register_queue(_QUEUE, partition_concurrency=1, polling_interval_sec=_POLL_SECONDS)
 
+    def move_on(self, working: set[str]) -> None:
+        """Deliver what was being delivered by replicas of other versions that are not among the working ones."""
+        self._client.move_on(_QUEUE, working)
+
     def _enqueue(self, incident: str, kind: str, key: str, body: dict[str, Any]) -> None:
         place = self._incidents.next_ticket_update(incident)
         self._client.enqueue(_QUEUE, _WORKFLOW, f"ticket-{key}", incident, place, incident, kind, key, body)

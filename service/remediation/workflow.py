@@ -115,9 +115,10 @@ class Remediation:
         """Have everything continued whose replica is dead: also what it began when it had not noticed that yet."""
         runners = self._client.runners()
         # In this order: one that starts in between is working before it runs anything.
-        orphaned = runners - self._replicas.working()
-        if orphaned:
+        working = self._replicas.working()
+        if orphaned := runners - working:
             continue_workflows(self._dbos, orphaned)
+        self._outbox.move_on(working)
 
     def start_open(self) -> None:
         """Start the workflow of each open incident's present episode; a second start of the same one does nothing."""

@@ -249,3 +249,29 @@ class TestADryRun:
         assert (result.result, result.detail) == (
             "failed", "nothing was done: the dry run failed: ZeroDivisionError: division by zero",
         )  # fmt: skip
+
+
+class TestAReplicaThatWasTakenOver:
+    def test_it_does_not_act_although_it_had_begun_to(self, act, execution):
+        class TakenOver(BaseException):
+            pass
+
+        def refused():
+            raise TakenOver
+
+        robot = Robot()
+        actor = Actor({"robot": robot}, act.executions, lambda: START, ready=refused)
+        with pytest.raises(TakenOver):
+            actor.act(execution, "act", STEP)
+        assert robot.acts == 0
+
+    def test_what_it_recorded_while_its_taker_waited_is_the_answer(self, act):
+        def ended_by_the_other(_):
+            act.executions.record("EXE-1", StepRecord(name="act", state="done", at=START, detail="by the other"))
+
+        robot = Robot(effects=[Effect.ABSENT])
+        marker = StepRecord(name="act", state="started", at=START, uptime=before(), data={})
+        act.executions.record("EXE-1", marker)
+        actor = Actor({"robot": robot}, act.executions, lambda: START, ended_by_the_other)
+        assert actor.act(act.executions.get("EXE-1"), "act", STEP).detail == "by the other"
+        assert robot.acts == 0
