@@ -145,7 +145,7 @@ outcomes = Table(
     Column("verified", Boolean, nullable=False),
     Column("at", String(40), nullable=False),
     Column("document", JSON, nullable=False),
-    Index("outcomes_action", "runbook", "action", "environment"),
+    Index("outcomes_action", "runbook", "action", "environment", "at"),
 )
 
 shadows = Table(

@@ -23,6 +23,9 @@ def upgrade() -> None:
     with op.batch_alter_table("executions") as batch:
         for name, width in (("service", 200), ("environment", 200), ("action", 201)):
             batch.alter_column(name, existing_type=sa.String(length=width), nullable=False, server_default=None)
+    # Limits and autonomy read the newest outcomes of one action.
+    op.drop_index("outcomes_action", "outcomes")
+    op.create_index("outcomes_action", "outcomes", ["runbook", "action", "environment", "at"])
     op.create_table(
         "shadows",
         sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
@@ -91,6 +94,8 @@ def _fill() -> None:
 def downgrade() -> None:
     for name in ("replicas", "maintenance", "autonomy", "shadows"):
         op.drop_table(name)
+    op.drop_index("outcomes_action", "outcomes")
+    op.create_index("outcomes_action", "outcomes", ["runbook", "action", "environment"])
     op.drop_index("executions_started_at", "executions")
     with op.batch_alter_table("executions") as batch:
         for name in ("started_at", "action", "environment", "service"):
