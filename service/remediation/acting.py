@@ -59,6 +59,7 @@ class Actor:
         self._clock = clock
         self._pause = pause
         self._ready = ready
+        self._unrecorded: dict[str, ActResult] = {}
 
     def rehearse(self, execution: Execution, step: Step) -> ActResult:
         """What `step` would do, in words, having changed nothing; `failed` where it could not be done."""
@@ -122,6 +123,9 @@ class Actor:
         name = marker.name
         if (known := _known(execution, name)) is not None:
             return known
+        if (ended := self._unrecorded.get(call.key)) is not None:
+            # No crash: it ended in this process, and the database was away when that was to be recorded.
+            return self._record(execution, name, ended)
         # Never by the wall clock, which may have been set since; nor by that of another machine.
         effect = self._settled(executor, call, elapsed_since(marker.uptime) or 0.0)
         # A replica that was taken over in mid-act may have ended it meanwhile, and said how.
@@ -193,7 +197,10 @@ class Actor:
         except PydanticSerializationError:
             # The act is done whatever its outputs are.
             return self._record(execution, name, result.model_copy(update={"outputs": {}}))
+        key = f"{execution.id}:{name}"
+        self._unrecorded[key] = result
         self._executions.record(execution.id, record)
+        del self._unrecorded[key]
         return result
 
     def _with_retries(
