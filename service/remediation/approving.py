@@ -77,9 +77,10 @@ class Approving:
         """End an execution that people did not let run."""
         execution = self._executions.get(execution_id)
         people = ", ".join(self._approvals.standing(execution).rejected_by)
+        spoke = ", ".join(word.by for word in self._executions.approvals(execution_id) if word.approved)
         reason = {
             "rejected": f"{people} rejected {execution.candidate.title!r}",
-            "expired": f"nobody decided on {execution.candidate.title!r} in time",
+            "expired": _too_late(execution, spoke),
             "cancelled": f"{execution.candidate.title!r} was cancelled",
             "taken": TAKEN,
         }[word]
@@ -102,3 +103,10 @@ class Approving:
     def _is_ours(self, incident_id: str, episode: int) -> bool:
         incident = self._incidents.get(incident_id)
         return incident.status in WORKING_STATUSES and incident.episode == episode
+
+
+def _too_late(execution: Execution, spoke: str) -> str:
+    title = execution.candidate.title
+    if not spoke:
+        return f"nobody decided on {title!r} in time"
+    return f"the time to decide on {title!r} ended; the yes of {spoke} was not enough, or does not hold any more"

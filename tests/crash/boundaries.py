@@ -44,8 +44,19 @@ class Arm:
 class Boundaries:
     """Tells of each boundary as it is reached, and kills at the one that is armed."""
 
-    def __init__(self, arm: Arm, tell: Callable[[dict[str, Any]], None], case_of: Callable[[int], str | None]) -> None:
-        """`tell` sends a message to who watches; `case_of`: the case that an incident, by its number, is of."""
+    def __init__(
+        self,
+        arm: Arm,
+        tell: Callable[[dict[str, Any]], None],
+        case_of: Callable[[int], str | None],
+        holds: str | None = None,
+    ) -> None:
+        """`tell` sends a message to who watches; `case_of`: the case that an incident, by its number, is of.
+
+        `holds`: the boundary at which whoever reaches it waits for `released`.
+        """
+        self.released = threading.Event()
+        self._holds = holds
         self._arm = arm
         self._tell = tell
         self._case_of = case_of
@@ -61,6 +72,8 @@ class Boundaries:
             self._tell({"killed": boundary, "case": case})
             os.kill(os.getpid(), signal.SIGKILL)
         self._tell({"boundary": boundary, "case": case})
+        if boundary == self._holds:
+            self.released.wait()
 
     @contextmanager
     def within(self, step: str, case: str | None) -> Iterator[None]:

@@ -162,7 +162,7 @@ class Workers:
     def start(self, **request: Any) -> Life:
         """A new worker; it is starting when this returns. `request`: see `worker.py`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        defaults = {"at": {}, "beyond": {}, "shift": 0.0, "mutations": []}
+        defaults = {"at": {}, "beyond": {}, "shift": 0.0, "mutations": [], "holds": None}
         with self._turn:
             socket.send_fds(self._requests, [json.dumps(defaults | request).encode()], [theirs.fileno()])
             theirs.close()

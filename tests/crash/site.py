@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -127,6 +128,11 @@ class Site:
         """Whether nothing goes on in the case's incident any more."""
         incident = self.incident(case)
         return incident is not None and incident.status not in WORKING_STATUSES
+
+    def effects(self, case: Case) -> int:
+        """How often the target says that something was done for a case."""
+        lines = (self.folder / "effects").read_text().splitlines()
+        return sum(json.loads(line)["name"] == case.on for line in lines)
 
     def note_cuts(self) -> None:
         """After a kill: remember the acts that have a marker and no record. Only they may become uncertain."""

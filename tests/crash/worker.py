@@ -110,7 +110,9 @@ class _Worker:
             MUTATIONS[name]()
         self._parts = build_parts(load_settings(state_dir=request["state"]), self._clock)
         self._cases: dict[int, str] = {}
-        self._boundaries = Boundaries(Arm(request["at"], request["beyond"]), self._tell, self._case_of)
+        self._boundaries = Boundaries(
+            Arm(request["at"], request["beyond"]), self._tell, self._case_of, request["holds"]
+        )
         watch(self._parts, self._boundaries)
 
     def work(self) -> None:
@@ -130,6 +132,9 @@ class _Worker:
         self._channel.send(json.dumps(message).encode())
 
     def _do(self, asked: dict[str, Any]) -> Any:
+        if asked["do"] == "release":
+            self._boundaries.released.set()
+            return None
         if asked["do"] == "shift":
             self._clock.shift = timedelta(seconds=asked["seconds"])
             return None
