@@ -141,9 +141,6 @@ class StepRecord(Frozen):
     name: str
     state: Literal["started", "done", "failed", "uncertain"]
     at: Time
-    uptime: str = ""
-    """`<boot>:<seconds>`: which boot of which machine wrote it, and how long after that boot. Unlike `at` it is never
-    set forward or back."""
     detail: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
 
@@ -174,7 +171,13 @@ class Execution(Frozen):
     """A person wants it to end; the workflow ends it at the next safe place."""
     created_at: Time
     started_at: Time | None = None
+    """When it was let start. What stops it before its act, such as the kill switch, leaves nothing done."""
     ended_at: Time | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether its act was begun: only then may anything have been done."""
+        return any(step.name == "act" and step.state == "started" for step in self.steps)
 
 
 class Outcome(Frozen):

@@ -19,7 +19,6 @@ from models.domain.execution import Execution, StepRecord
 from models.domain.runbook import Step
 from service.ports import Call, Effect, Executor, ExecutorError
 from service.remediation.deadline import Overdue, call_within
-from service.remediation.uptime import elapsed_since, uptime
 from service.store.executions import Executions
 
 _log = logging.getLogger(__name__)
@@ -107,9 +106,7 @@ class Actor:
     def _first_attempt(self, execution: Execution, name: str, executor: Executor, call: Call) -> ActResult:
         try:
             before = self._within(executor, executor.snapshot, call)
-            marker = StepRecord(
-                name=name, state="started", at=self._clock(), uptime=uptime(), detail=call.verb, data=before
-            )
+            marker = StepRecord(name=name, state="started", at=self._clock(), detail=call.verb, data=before)
             self._executions.record(execution.id, marker)
         except OperationalError:
             raise
@@ -126,8 +123,8 @@ class Actor:
         if (ended := self._unrecorded.get(call.key)) is not None:
             # No crash: it ended in this process, and the database was away when that was to be recorded.
             return self._record(execution, name, ended)
-        # Never by the wall clock, which may have been set since; nor by that of another machine.
-        effect = self._settled(executor, call, elapsed_since(marker.uptime) or 0.0)
+        # From now on: clocks may have been set since, and an attempt that was retried began later than its marker.
+        effect = self._settled(executor, call, 0.0)
         # A replica that was taken over in mid-act may have ended it meanwhile, and said how.
         if (known := _known(self._executions.get(execution.id), name)) is not None:
             return known

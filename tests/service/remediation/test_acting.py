@@ -12,7 +12,6 @@ from models.domain.runbook import Check, Step
 from service.ports import Effect, ExecutorError, Verb
 from service.remediation import acting
 from service.remediation.acting import Actor
-from service.remediation.uptime import uptime
 from service.store.audit import AuditLog
 from service.store.database import open_database
 from service.store.executions import Executions
@@ -58,12 +57,6 @@ class Robot:
         return effect
 
 
-def before(seconds=0):
-    """When so many seconds had not passed yet, by the clock that nobody can set."""
-    boot, _, now = uptime().rpartition(":")
-    return f"{boot}:{float(now) - seconds}"
-
-
 @pytest.fixture
 def execution(tmp_path):
     candidate = Candidate(
@@ -85,12 +78,10 @@ def act(tmp_path, execution):
     executions = Executions(database, AuditLog(database, lambda: START), lambda: START)
     executions.add(execution, "workflow")
 
-    def act(robot, *, begun=None, step="act"):
-        """`begun`: what the clock that nobody can set said when an attempt was cut off."""
-        if begun is not None:
-            executions.record(
-                "EXE-1", StepRecord(name=step, state="started", at=START, uptime=begun, data={"before": 1})
-            )
+    def act(robot, *, begun=False, step="act"):
+        """`begun`: an attempt was cut off."""
+        if begun:
+            executions.record("EXE-1", StepRecord(name=step, state="started", at=START, data={"before": 1}))
         act.pauses = []
         act.actor = Actor(
             {"robot": robot}, executions, lambda: START, lambda seconds: act.pauses.append(round(seconds))
@@ -146,27 +137,27 @@ def test_outputs_that_no_record_can_hold_do_not_undo_the_act(act):
 class TestAfterACrash:
     def test_what_happened_is_not_done_again(self, act):
         robot = Robot(effects=[Effect.HAPPENED])
-        assert act(robot, begun=before()).result == "done"
+        assert act(robot, begun=True).result == "done"
         assert (robot.acts, act.pauses) == (0, [])
 
     def test_what_did_not_happen_is_done_once_its_first_attempt_can_no_longer_arrive(self, act):
         robot = Robot(effects=[Effect.ABSENT])
-        act(robot, begun=before(seconds=15))
-        assert (robot.acts, act.pauses) == (1, [45])
+        act(robot, begun=True)
+        assert (robot.acts, act.pauses) == (1, [60])
 
     def test_what_arrives_meanwhile_is_not_done_again(self, act):
         robot = Robot(effects=[Effect.ABSENT, Effect.HAPPENED])
-        assert act(robot, begun=before()).result == "done"
+        assert act(robot, begun=True).result == "done"
         assert robot.acts == 0
 
     def test_what_nobody_can_tell_is_uncertain(self, act):
         robot = Robot(observable=False)
-        assert act(robot, begun=before()).result == "uncertain"
+        assert act(robot, begun=True).result == "uncertain"
         assert robot.acts == 0
 
     def test_what_may_be_done_twice_is_done_again(self, act):
         robot = Robot(observable=False, idempotent=True)
-        assert act(robot, begun=before()).result == "done"
+        assert act(robot, begun=True).result == "done"
         assert (robot.acts, act.pauses) == (1, [])
 
     def test_what_was_recorded_answers(self, act):
@@ -175,15 +166,9 @@ class TestAfterACrash:
         assert act(robot).outputs == {"pid": 7}
         assert robot.acts == 0
 
-    @pytest.mark.parametrize("begun", ["", "another-boot:12.0", before(-3600)])
-    def test_where_nobody_can_tell_how_long_ago_it_was_the_whole_time_is_waited(self, act, begun):
-        robot = Robot(effects=[Effect.ABSENT])
-        act(robot, begun=begun)
-        assert (robot.acts, act.pauses) == (1, [60])
-
     def test_what_the_target_says_may_be_repeated_is_done_again(self, act):
         robot = Robot(effects=[Effect.REPEATABLE])
-        assert act(robot, begun=before()).result == "done"
+        assert act(robot, begun=True).result == "done"
         assert (robot.acts, act.pauses) == (1, [])
 
 
@@ -270,7 +255,7 @@ class TestAReplicaThatWasTakenOver:
             act.executions.record("EXE-1", StepRecord(name="act", state="done", at=START, detail="by the other"))
 
         robot = Robot(effects=[Effect.ABSENT])
-        marker = StepRecord(name="act", state="started", at=START, uptime=before(), data={})
+        marker = StepRecord(name="act", state="started", at=START, data={})
         act.executions.record("EXE-1", marker)
         actor = Actor({"robot": robot}, act.executions, lambda: START, ended_by_the_other)
         assert actor.act(act.executions.get("EXE-1"), "act", STEP).detail == "by the other"
