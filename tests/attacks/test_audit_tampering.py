@@ -177,14 +177,17 @@ EDITS: dict[str, tuple[Callable[[Log], None], str]] = {
 
 def test_what_was_done_to_the_log_is_found_and_named(attack, attacked):
     rows, head = attacked.rows(), attacked.head()
+    dialect = attacked.database.engine.dialect.name
     assert attacked.verify() == (0, f"{ENTRIES} entries, intact\n")
     for name, (change, words) in EDITS.items():
         assert attacked.log.verify().breaks == (), "before"
         change(attacked)
-        with attack(name, attacked.database.engine.dialect.name):
-            code, said = attacked.verify()
-            assert code == 1
-            assert words in said
+        with attack(name, dialect):
+            assert words in "; ".join(attacked.log.verify().breaks)
+            if dialect == "sqlite":  # where the command is quick
+                code, said = attacked.verify()
+                assert code == 1
+                assert words in said
         attacked.put_back(rows, head)
 
 

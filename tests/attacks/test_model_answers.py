@@ -71,7 +71,7 @@ def guard(installation, tmp_path):
     return installation(policies=folder).parts.guard
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_no_answer_makes_anything_easier_to_run(attack, guard, weight):
     before = {one.candidate.hash: (one, guard.decide(one)) for one in RANKED}
     assert {decision.verdict for _, decision in before.values()} == set(Verdict), "the cases cover every verdict"

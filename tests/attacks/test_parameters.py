@@ -236,8 +236,9 @@ def patterned_fields() -> dict[str, TypeAdapter[Any]]:
             properties = verb.inputs.model_json_schema()["properties"]
             for name, info in verb.inputs.model_fields.items():
                 pattern = properties[info.alias or name].get("pattern")
-                # `server` and `cluster` are keys of the settings: looked up, never passed on.
-                if pattern and name not in ("path", "server", "cluster"):
+                # These are looked up in the settings, or asked of an API: no command line reads them.
+                looked_up = name in ("path", "server", "cluster", "function", "qualifier", "alias")
+                if pattern and not looked_up:
                     key = f"{pattern}{properties[info.alias or name].get('maxLength')}"
                     found[key] = TypeAdapter(Annotated[info.annotation, *info.metadata])
     return found

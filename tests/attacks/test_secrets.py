@@ -83,6 +83,7 @@ def test_a_program_that_tells_its_environment(attack, teller, argument):
             said = str(error)
         assert_hidden(said)
         assert "***" in said
+        assert TOKEN[-6:] not in said, "nor what a cut left of it"
         assert_hidden(executor.dry_run(call))
 
 
