@@ -109,11 +109,12 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     approvals = Approvals(executions, signing_key(settings), expires, clock, keys=keys, guard=guard)
     closing = Closing(executions, incidents, outbox, levels, clock)
     pause = interruption.pause
+    starting = Starting(pipeline, approvals, limits, closing, incidents, executions, clock, pause)
     steps = Steps(
         Deciding(pipeline, outbox, incidents, executions, recommendations, clock),
         Approving(settings.approvals, approvals, shadows, outbox, closing, incidents, executions, clock, pause),
-        Starting(pipeline, approvals, limits, closing, incidents, executions, clock, pause),
-        Executing(pipeline, closing, incidents, executions, clock, pause),
+        starting,
+        Executing(pipeline, closing, incidents, executions, clock, pause, starting.refusal),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
     return Parts(

@@ -86,8 +86,9 @@ def detector_loops(parts: Parts) -> list[Loop]:
 
 
 def worker_loops(parts: Parts) -> list[Loop]:
-    """Take over the dead, start remediations, tell tickets how incidents ended. By status, not by event: a restart misses
-    nothing.
+    """Take over the dead, start remediations, tell tickets how incidents ended.
+
+    By status, not by event: a restart misses nothing.
     """
     return [
         Loop("take-over", parts.settings.replica_lease / BEATS, parts.remediation.take_over),

@@ -77,7 +77,7 @@ class Shadows:
     def _refuse_own_act(self, incident: Incident, made: Recommendation) -> None:
         own = f"EXE-{made.id.removeprefix('REC-')}-"
         for _, execution in self._executions.page(incident=incident.id, limit=100):
-            if execution.id.startswith(own) and execution.started_at is not None:
+            if execution.id.startswith(own) and execution.begun:
                 raise Conflict(f"{incident.id}: Suture acted here itself ({execution.id})")
 
     def _recommendation(self, incident_id: str, episode: int) -> Recommendation | None:

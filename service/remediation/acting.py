@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticSerializationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from models.domain.base import Clock, Frozen
@@ -19,7 +19,7 @@ from models.domain.execution import Execution, StepRecord
 from models.domain.runbook import Step
 from service.ports import Call, Effect, Executor, ExecutorError
 from service.remediation.deadline import Overdue, call_within
-from service.store.executions import Executions
+from service.store.executions import Executions, MayNotAct
 
 _log = logging.getLogger(__name__)
 
@@ -83,9 +83,11 @@ class Actor:
         if executor is None:
             return _no_executor(step)
         call = self._call(execution, name, step)
+        if (known := _known(execution, name)) is not None:
+            return known
         marker = next((s for s in execution.steps if s.name == name and s.state == "started"), None)
         if marker is None:
-            return self._first_attempt(execution, name, executor, call)
+            return self._first_attempt(execution, name, step, executor, call)
         return self._after_a_crash(execution, marker, executor, replace(call, before=marker.data))
 
     def _executor(self, step: Step) -> Executor | None:
@@ -103,28 +105,30 @@ class Actor:
             cancelled=_Watch(self._executions, execution.id) if name == "act" else _never,
         )
 
-    def _first_attempt(self, execution: Execution, name: str, executor: Executor, call: Call) -> ActResult:
+    def _first_attempt(self, execution: Execution, name: str, step: Step, executor: Executor, call: Call) -> ActResult:
         try:
             before = self._within(executor, executor.snapshot, call)
             marker = StepRecord(name=name, state="started", at=self._clock(), detail=call.verb, data=before)
-            self._executions.record(execution.id, marker)
-        except OperationalError:
-            raise
+            marker.model_dump_json()
         except Exception as error:  # noqa: BLE001  (of a third party's code; nothing was begun)
-            return self._record(
-                execution, name, ActResult(result="failed", detail=f"nothing was done: {_words(error)}")
-            )
+            return self._record(execution, name, _nothing_done(error))
+        try:
+            begun = self._executions.begin(execution.id, marker)
+        except MayNotAct as obstacle:
+            return self._record(execution, name, _nothing_done(obstacle))
+        if not begun:
+            # By a replica that was taken over while it looked at the target: it may have acted.
+            return self.act(self._executions.get(execution.id), name, step)
         return self._perform(execution, name, executor, replace(call, before=before))
 
     def _after_a_crash(self, execution: Execution, marker: StepRecord, executor: Executor, call: Call) -> ActResult:
         name = marker.name
-        if (known := _known(execution, name)) is not None:
-            return known
         if (ended := self._unrecorded.get(call.key)) is not None:
             # No crash: it ended in this process, and the database was away when that was to be recorded.
             return self._record(execution, name, ended)
         # From now on: clocks may have been set since, and an attempt that was retried began later than its marker.
-        effect = self._settled(executor, call, 0.0)
+        repeatable = executor.verbs[call.verb].idempotent
+        effect = self._observe(executor, call) if repeatable else self._settled(executor, call, 0.0)
         # A replica that was taken over in mid-act may have ended it meanwhile, and said how.
         if (known := _known(self._executions.get(execution.id), name)) is not None:
             return known
@@ -132,38 +136,40 @@ class Actor:
             detail = "Suture was interrupted while it acted; the target says that the act happened"
             return self._record(execution, name, ActResult(result="done", detail=detail))
         if effect is not Effect.UNKNOWN:
-            return self._perform(execution, name, executor, call)
+            return self._perform(execution, name, executor, call, effect)
         detail = "Suture was interrupted while it acted, and the target cannot tell whether the act happened"
         return self._record(execution, name, ActResult(result="uncertain", detail=detail))
 
-    def _perform(self, execution: Execution, name: str, executor: Executor, call: Call) -> ActResult:
-        for last in (*[False] * (_ATTEMPTS - 1), True):
+    def _perform(
+        self, execution: Execution, name: str, executor: Executor, call: Call, known: Effect = Effect.UNKNOWN
+    ) -> ActResult:
+        """Attempt it until it is known how it ended. `known`: what the attempts before did, where there were any."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                if known is Effect.ABSENT:  # nothing was done yet, and what stops a first attempt stops this one
+                    self._executions.require_may_act(execution.id, name)
+            except MayNotAct as obstacle:
+                return self._record(execution, name, _nothing_done(obstacle))
+            self._ready()
             began = time.monotonic()
             try:
-                outputs = self._with_retries(executor.name, executor.act, call, self._ready)
+                outputs = self._within(executor, executor.act, call)
             except Exception as error:  # noqa: BLE001  (of a third party's code, in mid-act: the target is asked)
-                judged = self._judge(executor, call, error, time.monotonic() - began)
-                if judged is None and not last:
-                    self._pause(_REPEAT_SECONDS)
-                    continue
-                return self._record(execution, name, judged or _uncertain(error))
-            return self._record(execution, name, ActResult(result="done", detail="done", outputs=outputs))
+                known = self._effect(executor, call, error, time.monotonic() - began)
+                if attempt == _ATTEMPTS or not _worth_another(known, error) or call.cancelled():
+                    return self._record(execution, name, _judged(known, error))
+                self._pause(_REPEAT_SECONDS * attempt)
+            else:
+                return self._record(execution, name, ActResult(result="done", detail="done", outputs=outputs))
         raise AssertionError("the last attempt returns")
 
-    def _judge(self, executor: Executor, call: Call, error: Exception, elapsed: float) -> ActResult | None:
-        """How an act ended that raised; None where it cannot be told and may be done again."""
+    def _effect(self, executor: Executor, call: Call, error: Exception, elapsed: float) -> Effect:
+        """Whether an act took effect that raised so many seconds after it began."""
         effect = error.effect if isinstance(error, ExecutorError) else Effect.UNKNOWN
         if effect is Effect.UNKNOWN:
             lingers = executor.verbs[call.verb].lingers
             effect = self._settled(executor, call, elapsed) if lingers else self._observe(executor, call)
-        if effect is Effect.HAPPENED:
-            return ActResult(result="done", detail=f"the target says that the act happened, after: {_words(error)}")
-        # One that is overdue is still at work: it may yet happen, whatever the target says now.
-        if effect is Effect.ABSENT and not isinstance(error, Overdue):
-            return ActResult(result="failed", detail=_words(error))
-        if effect is Effect.REPEATABLE and not isinstance(error, Overdue) and not call.cancelled():
-            return None
-        return _uncertain(error)
+        return effect
 
     def _settled(self, executor: Executor, call: Call, elapsed: float) -> Effect:
         """What the target says of an act that was cut off so many seconds after it began.
@@ -172,7 +178,7 @@ class Actor:
         once the act's time is over.
         """
         effect = self._observe(executor, call)
-        if effect is not Effect.ABSENT or executor.verbs[call.verb].idempotent:
+        if effect is not Effect.ABSENT:
             return effect
         self._pause(max(0.0, call.timeout.total_seconds() - elapsed))
         return self._observe(executor, call)
@@ -200,10 +206,8 @@ class Actor:
         del self._unrecorded[key]
         return result
 
-    def _with_retries(
-        self, name: str, function: Callable[[Call], Any], call: Call, ready: Callable[[], None] = lambda: None
-    ) -> Any:
-        # Only where the target was not touched: everything else is for `observe` and people.
+    def _with_retries(self, name: str, function: Callable[[Call], Any], call: Call) -> Any:
+        # Only where the target was not touched.
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential(multiplier=0.5, max=5),
@@ -211,12 +215,7 @@ class Actor:
             sleep=self._pause,
             reraise=True,
         )
-
-        def attempt() -> Any:
-            ready()
-            return call_within(_limit(call), f"{name}/{call.verb}", function, call)
-
-        return attempts(attempt)
+        return attempts(call_within, _limit(call), f"{name}/{call.verb}", function, call)
 
     def _within(self, executor: Executor, function: Callable[[Call], Any], call: Call) -> Any:
         return call_within(_limit(call), f"{executor.name}/{call.verb}", function, call)
@@ -237,8 +236,8 @@ class _Watch:
             self._looked = now
             try:
                 self._cancelled = self._executions.get(self._execution).cancel is not None
-            except OperationalError as error:  # an act does not fail since the database is away
-                _log.warning("%s: cannot be asked whether it was cancelled: %s", self._execution, error.orig)
+            except SQLAlchemyError as error:  # an act does not fail since the database is away
+                _log.warning("%s: cannot be asked whether it was cancelled: %s", self._execution, error)
         return self._cancelled
 
 
@@ -246,6 +245,25 @@ def _known(execution: Execution, name: str) -> ActResult | None:
     """How the act of that name ended, where that is recorded."""
     ended = next((step for step in execution.steps if step.name == name and step.state != "started"), None)
     return None if ended is None else ActResult(result=ended.state, detail=ended.detail, outputs=ended.data)
+
+
+def _worth_another(effect: Effect, error: Exception) -> bool:
+    """Whether an act that raised may be attempted again: it did nothing, or doing it twice is as doing it once."""
+    return _untouched(error) or (effect is Effect.REPEATABLE and not isinstance(error, Overdue))
+
+
+def _judged(effect: Effect, error: Exception) -> ActResult:
+    """How an act ended that raised."""
+    if effect is Effect.HAPPENED:
+        return ActResult(result="done", detail=f"the target says that the act happened, after: {_words(error)}")
+    # One that is overdue is still at work: it may yet happen, whatever the target says now.
+    if effect is Effect.ABSENT and not isinstance(error, Overdue):
+        return ActResult(result="failed", detail=_words(error))
+    return _uncertain(error)
+
+
+def _nothing_done(error: Exception) -> ActResult:
+    return ActResult(result="failed", detail=f"nothing was done: {_words(error)}")
 
 
 def _never() -> bool:

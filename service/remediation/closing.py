@@ -50,17 +50,20 @@ class Closing:
         self._tell(execution, kind, step.detail)
         return execution
 
-    def abandon(self, incident: str, reason: str) -> None:
-        """End every execution of the incident that goes on no longer: what was begun may have had its effect."""
-        for _, execution in self._executions.page(incident=incident, limit=100):
-            if execution.state in FINAL_STATES:
-                continue
-            if execution.state is ExecutionState.PENDING:
-                step = StepRecord(name="abandoned", state="failed", at=self._clock(), detail=reason)
-                self.close(execution.id, ExecutionState.CANCELLED, step, "declined")
+    def abandon(self, workflow: str, reason: str) -> None:
+        """End every execution of a workflow that goes on no longer: what was begun may have had its effect.
+
+        Those of another episode of the incident are another workflow's, and may act right now.
+        """
+        for identifier, _ in self._executions.unended(workflow):
+            if self._executions.get(identifier).begun:
+                detail = f"{reason}; it had begun to act, and nobody looked whether that helped"
+                step = StepRecord(name="abandoned", state="uncertain", at=self._clock(), detail=detail)
+                self.close(identifier, ExecutionState.UNCERTAIN, step, "uncertain")
             else:
-                step = StepRecord(name="abandoned", state="uncertain", at=self._clock(), detail=reason)
-                self.close(execution.id, ExecutionState.UNCERTAIN, step, "uncertain")
+                detail = f"{reason}; nothing was done"
+                step = StepRecord(name="abandoned", state="failed", at=self._clock(), detail=detail)
+                self.close(identifier, ExecutionState.CANCELLED, step, "declined")
 
     def _tell(self, execution: Execution, kind: str, text: str) -> None:
         key = f"{kind}-{execution.id}"
@@ -74,9 +77,9 @@ class Closing:
 
     def _learn(self, connection: Connection, execution: Execution) -> None:
         """In the transaction of the ending: a crash loses neither what was learned nor what follows from it."""
-        # What a person stopped says nothing of the action.
+        # What a person stopped, or what was stopped before its act, says nothing of the action.
         stopped = execution.cancel is not None and execution.state is not ExecutionState.SUCCEEDED
-        if execution.started_at is None or execution.state is ExecutionState.CANCELLED or stopped:
+        if not execution.begun or execution.state is ExecutionState.CANCELLED or stopped:
             return
         candidate = execution.candidate
         outcome = Outcome(

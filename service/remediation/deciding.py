@@ -52,43 +52,29 @@ class Deciding:
         incident = self._incidents.get(incident_id)
         self._outbox.open(incident, words.opening(incident))
         mode = self._pipeline.settings.mode_of(incident.environment)
-        people_act = f"the environment {incident.environment!r} is in mode {mode}: people act, Suture does not"
         # In mode observe too, untold: what people do is compared with it.
         made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
-        if mode is Mode.OBSERVE:
-            return {"recommendation": None, "order": [], "reason": people_act}
-        text = words.recommendation(made)
-        data = {"recommendation": made.id}
-        self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
-        self._outbox.comment(incident_id, f"recommended-{episode}", text)
-        if incident.requested is not None:
-            if mode is Mode.SUGGEST:
-                return {"recommendation": made.id, "order": [], "reason": people_act}
-            return self._as_requested(incident.requested, made)
-        if made.abstained:
-            known = self._pipeline.triggered(incident)
-            self._incidents.change(incident_id, lambda now: now.model_copy(update={"abstained_with": known}))
-            return {"recommendation": made.id, "order": [], "reason": made.abstained.reason}
-        if mode is Mode.SUGGEST:
-            return {"recommendation": made.id, "order": [], "reason": people_act}
-        order = self._pipeline.worth_trying(made)
-        return {"recommendation": made.id, "order": order, "reason": "no candidate was left to try"}
-
-    def _as_requested(self, request: Request, made: Recommendation) -> dict[str, Any]:
-        """A person's word weighs more than a probability; what cannot be bound to the incident cannot be run."""
-        wanted = (request.runbook, request.action)
-        order = [
-            place
-            for place, one in enumerate(made.candidates)
-            if (one.candidate.runbook, one.candidate.action) == wanted
-        ]
-        name = "/".join(wanted)
-        if order:
-            reason = f"{name}, which {request.by} asked for, did not help"
-        else:
-            why = next((f": {one.reason}" for one in made.dropped if (one.runbook, one.action) == wanted), "")
-            reason = f"{name}, which {request.by} asked for, cannot be run on this incident{why}"
+        if mode is not Mode.OBSERVE:
+            data = {"recommendation": made.id}
+            self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
+            self._outbox.comment(incident_id, f"recommended-{episode}", words.recommendation(made))
+        order, reason = self._to_try(incident, made, mode)
         return {"recommendation": made.id, "order": order, "reason": reason}
+
+    def _to_try(self, incident: Incident, made: Recommendation, mode: Mode) -> tuple[list[int], str]:
+        """Places of the candidates to try, in order, and why nothing is left after them."""
+        people_act = f"the environment {incident.environment!r} is in mode {mode}: people act, Suture does not"
+        if mode is Mode.OBSERVE:
+            return [], people_act
+        if made.abstained and incident.requested is None:
+            known = self._pipeline.triggered(incident)
+            self._incidents.change(incident.id, lambda now: now.model_copy(update={"abstained_with": known}))
+            return [], made.abstained.reason
+        if mode is Mode.SUGGEST:
+            return [], people_act
+        if incident.requested is not None:
+            return _as_requested(incident.requested, made)
+        return self._pipeline.worth_trying(made), "no candidate was left to try"
 
     def decide(
         self, incident_id: str, episode: int, recommendation: str, index: int, attempt: int, workflow: str
@@ -141,3 +127,14 @@ class Deciding:
             made = self._pipeline.recommend(incident, identifier)
             self._recommendations.add(made)
             return made
+
+
+def _as_requested(request: Request, made: Recommendation) -> tuple[list[int], str]:
+    """A person's word weighs more than a probability; what cannot be bound to the incident cannot be run."""
+    wanted = (request.runbook, request.action)
+    order = [n for n, one in enumerate(made.candidates) if (one.candidate.runbook, one.candidate.action) == wanted]
+    name = f"{request.runbook}/{request.action}, which {request.by} asked for,"
+    if order:
+        return order, f"{name} did not help"
+    why = next((f": {one.reason}" for one in made.dropped if (one.runbook, one.action) == wanted), "")
+    return [], f"{name} cannot be run on this incident{why}"

@@ -23,6 +23,11 @@ WORKFLOW_VERSION = "3"
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
+def workflow_of(incident: str, episode: int) -> str:
+    """The identifier of the workflow that carries the incident's episode: one for each."""
+    return f"remediate-{incident}-{episode}"
+
+
 def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
     """A DBOS that is not launched yet: workflows are registered first."""
     from dbos import DBOS, DBOSConfig

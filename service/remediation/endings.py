@@ -9,6 +9,7 @@ from models.domain.incident import Incident, IncidentStatus
 from service.pipeline import Pipeline
 from service.remediation import words
 from service.remediation.closing import Closing
+from service.remediation.durable import workflow_of
 from service.remediation.tickets import TicketOutbox
 from service.reporting.events import episodes_of
 from service.reporting.record import collect
@@ -40,10 +41,15 @@ class Endings:
 
     def learn(self, incident_id: str, episode: int) -> None:
         """Resolve the incident, unless a person has it by now, and write the postmortem draft into the corpus."""
+        own = f"EXE-{incident_id.removeprefix('INC-')}-{episode}-"
         executions = [execution for _, execution in self._executions.page(incident=incident_id, limit=100)]
-        helped = next(execution.id for execution in executions if execution.state is ExecutionState.SUCCEEDED)
+        verified = [one.id for one in executions if one.state is ExecutionState.SUCCEEDED and one.id.startswith(own)]
+        if not verified:
+            reason = "the last execution was ended otherwise before its verification was recorded: look at it"
+            self.hand_over(incident_id, episode, reason)
+            return
         reason = "verified healthy after the remediation"
-        self._incidents.advance(incident_id, episode, _S.RESOLVED, reason, {"execution": helped})
+        self._incidents.advance(incident_id, episode, _S.RESOLVED, reason, {"execution": verified[0]})
         self._write_draft(incident_id, episode)
 
     def hand_over(self, incident_id: str, episode: int, reason: str) -> None:
@@ -62,8 +68,16 @@ class Endings:
 
     def abandon(self, incident_id: str, episode: int, reason: str) -> None:
         """Give the incident to a person because its remediation broke; what it had begun is uncertain."""
-        self._closing.abandon(incident_id, reason)
+        self._closing.abandon(workflow_of(incident_id, episode), reason)
         self._incidents.advance(incident_id, episode, _S.ESCALATED, f"Suture could not go on: {reason}")
+
+    def workflows_unended(self) -> set[str]:
+        """The workflows of executions that have not ended."""
+        return {workflow for _, workflow in self._executions.unended()}
+
+    def abandon_executions(self, workflow: str, reason: str) -> None:
+        """End what a workflow left that went away before it; its incident ended, or is a person's already."""
+        self._closing.abandon(workflow, reason)
 
     def tell_tickets(self) -> None:
         """Put what tickets are owed on the outbox, and draft the postmortem of what a person ended.
@@ -98,4 +112,4 @@ def _ended_by_a_person(incident: Incident) -> bool:
 def _tried(incident: Incident, executions: Sequence[Execution]) -> bool:
     """Whether anything ran in the present episode: what failed is worth knowing, a false alarm is not."""
     began = episodes_of(incident.timeline)[-1][0].at
-    return any(one.started_at is not None and one.started_at >= began for one in executions)
+    return any(one.begun and one.started_at is not None and one.started_at >= began for one in executions)

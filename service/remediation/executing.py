@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from models.domain.base import Clock
 from models.domain.execution import FINAL_STATES, Execution, ExecutionState, StepRecord, Verification
-from models.domain.incident import IncidentStatus
+from models.domain.incident import WORKING_STATUSES, IncidentStatus
 from models.domain.runbook import Step
 from service.pipeline import Pipeline
 from service.remediation import words
-from service.remediation.closing import Closing
+from service.remediation.closing import TAKEN, Closing
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 
@@ -38,14 +38,18 @@ class Executing:
         executions: Executions,
         clock: Clock,
         pause: Callable[[float], None],
+        refusal: Callable[[Execution], str | None],
     ) -> None:
-        """`pause` waits for so many seconds, or ends the step where the worker stops."""
+        """`pause` waits for so many seconds, or ends the step where the worker stops. `refusal` says why an execution
+        may not start now.
+        """
         self._pipeline = pipeline
         self._closing = closing
         self._incidents = incidents
         self._executions = executions
         self._clock = clock
         self._pause = pause
+        self._refusal = refusal
 
     def rehearse(self, execution_id: str) -> dict[str, Any]:
         """The dry run: what the action would do, said by its target where that can tell. Nothing is changed."""
@@ -57,16 +61,18 @@ class Executing:
             self._executions.record(execution_id, self._record("dry-run", "done", said.detail))
         return said.model_dump(mode="json")
 
-    def act(self, execution_id: str) -> dict[str, Any]:
-        """Perform the action, unless a person asked to stop before it began."""
+    def act(self, execution_id: str, episode: int) -> dict[str, Any]:
+        """Perform the action, unless something stops it before it began: a person, or what forbids a start by now."""
         execution = self._executions.get(execution_id)
-        begun = any(step.name == "act" for step in execution.steps)
-        if execution.cancel is not None and not begun:
-            return {"result": "cancelled", "detail": f"{_cancelled(execution)} before anything was done"}
-        # A restart may lie between the start and here.
-        refusal = None if begun else self._pipeline.refusal(execution)
-        if refusal is not None:
-            return {"result": "failed", "detail": f"nothing was done: {refusal}"}
+        if not execution.begun:
+            if execution.cancel is not None:
+                return {"result": "cancelled", "detail": f"{_cancelled(execution)} before anything was done"}
+            if not self._is_ours(execution.incident, episode):
+                return {"result": "cancelled", "detail": f"{TAKEN}; nothing was done"}
+            # A restart, or a long dry run, may lie between the start and here.
+            refusal = self._refusal(execution)
+            if refusal is not None:
+                return {"result": "failed", "detail": f"nothing was done: {refusal}"}
         step = Step(uses=execution.candidate.uses, arguments=execution.candidate.arguments)
         acted = self._pipeline.execute(execution, "act", step)
         stopped = self._executions.get(execution_id)
@@ -140,6 +146,10 @@ class Executing:
         """The act may have taken effect: a person must look."""
         self._closing.close(execution_id, _E.UNCERTAIN, self._record("act", "uncertain", detail), "uncertain")
         return detail
+
+    def _is_ours(self, incident_id: str, episode: int) -> bool:
+        incident = self._incidents.get(incident_id)
+        return incident.status in WORKING_STATUSES and incident.episode == episode
 
     def _record(self, name: str, state: Literal["started", "done", "failed", "uncertain"], detail: str) -> StepRecord:
         return StepRecord(name=name, state=state, at=self._clock(), detail=detail)

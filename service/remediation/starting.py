@@ -68,7 +68,7 @@ class Starting:
                 return self._begin(execution, episode)
             hold = self._limits.look(execution.candidate, self._clock())
             if hold is None or hold.wait:
-                refusal = self._refusal(execution)
+                refusal = self.refusal(execution)
                 if refusal is not None:
                     return self._not_started(execution, "preconditions", refusal)
                 hold = self._claim(execution)
@@ -102,8 +102,8 @@ class Starting:
         self._closing.close(execution.id, _E.CANCELLED, self._record("start", "failed", TAKEN), "declined")
         return {"started": False, "ending": "person", "reason": TAKEN}
 
-    def _refusal(self, execution: Execution) -> str | None:
-        """Why it may not start now."""
+    def refusal(self, execution: Execution) -> str | None:
+        """Why it may not start now; asked again right before the act of one that was started already."""
         decision = execution.decision
         if decision.candidate_hash != execution.candidate.hash:
             return "the candidate is not the one that was decided on"

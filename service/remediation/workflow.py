@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.domain.incident import WORKING_STATUSES, IncidentStatus
 from service.remediation.approving import Approving
 from service.remediation.deciding import Deciding
-from service.remediation.durable import WorkflowClient, continue_workflows
+from service.remediation.durable import WorkflowClient, continue_workflows, workflow_of
 from service.remediation.endings import Endings
 from service.remediation.executing import Executing
 from service.remediation.interruption import Interruption
@@ -125,7 +125,7 @@ class Remediation:
         from dbos import SetWorkflowID
 
         for incident, episode in self._incidents.episodes([IncidentStatus.OPEN]):
-            with SetWorkflowID(_workflow_of(incident, episode)):
+            with SetWorkflowID(workflow_of(incident, episode)):
                 self._dbos.start_workflow(self._workflow, incident, episode)
 
     def look_again(self) -> None:
@@ -134,10 +134,16 @@ class Remediation:
 
     def rescue(self) -> None:
         """Hand over incidents whose workflow ended without them: they would wait for ever."""
-        waiting = {_workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
+        waiting = {workflow_of(*each): each for each in self._incidents.episodes(WORKING_STATUSES)}
         versions = self._replicas.versions(self.replica.identity, self.replica.home)
-        for workflow, how in self._client.ended(list(waiting), versions).items():
-            self.steps.endings.abandon(*waiting[workflow], f"its remediation stopped ({how})")
+        # An episode that a person took meanwhile may have left an execution that nothing ends any more.
+        left = self.steps.endings.workflows_unended()
+        for workflow, how in self._client.ended(sorted({*waiting, *left}), versions).items():
+            reason = f"its remediation stopped ({how})"
+            if workflow in waiting:
+                self.steps.endings.abandon(*waiting[workflow], reason)
+            else:
+                self.steps.endings.abandon_executions(workflow, reason)
 
     def tell_endings(self) -> None:
         """Put what tickets are owed on the outbox: their incidents ended, or were handed over, whoever did it."""
@@ -186,7 +192,7 @@ class Remediation:
 
     def _try(self, incident: str, episode: int, recommendation: str, index: int, attempt: int) -> tuple[Ending, str]:
         """Carry one candidate through; says how it ended and why."""
-        name, workflow = f"{attempt}", _workflow_of(incident, episode)
+        name, workflow = f"{attempt}", workflow_of(incident, episode)
         decide = partial(self.steps.deciding.decide, workflow=workflow)
         decided = self._step(f"decide-{name}", decide, incident, episode, recommendation, index, attempt)
         execution = decided["execution"]
@@ -206,7 +212,7 @@ class Remediation:
         executing = self.steps.executing
         acted = self._step(f"dry-run-{name}", executing.rehearse, execution)
         if acted["result"] == "done":
-            acted = self._step(f"act-{name}", executing.act, execution)
+            acted = self._step(f"act-{name}", executing.act, execution, episode)
         if acted["result"] == "failed":
             return "next", self._step(f"failed-{name}", executing.failed, execution, acted["detail"])
         if acted["result"] == "cancelled":
@@ -218,7 +224,3 @@ class Remediation:
             return "resolved", self._step(f"succeeded-{name}", executing.succeeded, execution, verified)
         back = self._step(f"roll-back-{name}", executing.roll_back, execution, verified)
         return back["ending"], back["detail"]
-
-
-def _workflow_of(incident: str, episode: int) -> str:
-    return f"remediate-{incident}-{episode}"

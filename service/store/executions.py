@@ -23,6 +23,7 @@ from models.domain.execution import (
 from service.store.audit import AuditLog
 from service.store.database import ADMISSION, Database
 from service.store.incidents import incident_number
+from service.store.state import kill_switch_is_on
 from service.store.tables import approvals, executions, outcomes
 
 Admit = Callable[[Connection, Execution], None]
@@ -35,6 +36,12 @@ class TargetBusy(Conflict):
     """Another execution is active on the same target."""
 
     title = "target busy"
+
+
+class MayNotAct(Conflict):
+    """An act may not begin any more."""
+
+    title = "may not act"
 
 
 class Executions:
@@ -85,6 +92,14 @@ class Executions:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [(number, Execution.model_validate(document)) for number, document in rows]
+
+    def unended(self, workflow: str | None = None) -> list[tuple[str, str]]:
+        """Identifier and workflow of each execution that has not ended, of one workflow or of all."""
+        query = select(executions.c.id, executions.c.workflow).where(executions.c.state.not_in(list(FINAL_STATES)))
+        if workflow is not None:
+            query = query.where(executions.c.workflow == workflow)
+        with self._database.read() as connection:
+            return [(row.id, row.workflow) for row in connection.execute(query.order_by(executions.c.number))]
 
     def counts(self) -> dict[str, int]:
         """How many executions are in each state."""
@@ -159,14 +174,39 @@ class Executions:
             execution = self._load(connection, identifier, lock=True)
             if any((known.name, known.state) == (step.name, step.state) for known in execution.steps):
                 return
-            changed = execution.model_copy(update={"steps": (*execution.steps, step)})
-            connection.execute(
-                update(executions)
-                .where(executions.c.id == identifier)
-                .values(document=changed.model_dump(mode="json", by_alias=True))
-            )
-            details = {"step": step.name, "state": step.state, "detail": step.detail}
-            self._audit.append(connection, "execution.step", identifier, details)
+            self._append(connection, execution, step)
+
+    def _append(self, connection: Connection, execution: Execution, step: StepRecord) -> None:
+        changed = execution.model_copy(update={"steps": (*execution.steps, step)})
+        connection.execute(
+            update(executions)
+            .where(executions.c.id == execution.id)
+            .values(document=changed.model_dump(mode="json", by_alias=True))
+        )
+        details = {"step": step.name, "state": step.state, "detail": step.detail}
+        self._audit.append(connection, "execution.step", execution.id, details)
+
+    def begin(self, identifier: str, marker: StepRecord) -> bool:
+        """Record that an act or a rollback begins, right before it does: the last moment at which it can be stopped.
+
+        False where that is recorded already: somebody else began it. Raises MayNotAct where it may not begin any more:
+        an act not while the kill switch is on, nor where a person asked to stop, nor where the execution does not
+        run; a rollback may until the execution has ended.
+        """
+        with self._database.write() as connection:
+            # Once the kill switch is turned on, no act begins that had not: they take turns.
+            self._database.lock(connection, ADMISSION)
+            execution = self._load(connection, identifier, lock=True)
+            if any((known.name, known.state) == (marker.name, marker.state) for known in execution.steps):
+                return False
+            _require_may_act(connection, execution, marker.name)
+            self._append(connection, execution, marker)
+            return True
+
+    def require_may_act(self, identifier: str, name: str) -> None:
+        """For one more attempt at what did nothing so far: raises MayNotAct where `begin` would."""
+        with self._database.read() as connection:
+            _require_may_act(connection, self._load(connection, identifier), name)
 
     def request_cancel(self, identifier: str, request: CancelRequest) -> Execution:
         """Store a person's wish that an execution ends; one that only waits is cancelled at once.
@@ -259,6 +299,19 @@ class Executions:
         if document is None:
             raise NotFound(f"there is no execution {identifier}")
         return Execution.model_validate(document)
+
+
+def _require_may_act(connection: Connection, execution: Execution, name: str) -> None:
+    if execution.state in FINAL_STATES:
+        raise MayNotAct(f"{execution.id} is {execution.state} already")
+    if name != "act":  # what undoes an act is wanted, whoever stops it
+        return
+    if execution.state is not ExecutionState.RUNNING:
+        raise MayNotAct(f"{execution.id} is {execution.state}, not running")
+    if execution.cancel is not None:
+        raise MayNotAct(_cancelled(execution.cancel))
+    if kill_switch_is_on(connection):
+        raise MayNotAct("the kill switch is on")
 
 
 def _cancelled(request: CancelRequest) -> str:

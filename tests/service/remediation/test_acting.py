@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
 
 from models.domain.execution import CancelRequest, Decision, Execution, ExecutionState, StepRecord
 from models.domain.recommendation import Candidate
@@ -15,6 +16,7 @@ from service.remediation.acting import Actor
 from service.store.audit import AuditLog
 from service.store.database import open_database
 from service.store.executions import Executions
+from service.store.state import KillSwitch
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STEP = Step(uses="robot/push", arguments={})
@@ -68,7 +70,13 @@ def execution(tmp_path):
         candidate_hash=candidate.hash, verdict="permit", mode="auto", reason="may", decided_at=START
     )  # fmt: skip
     return Execution(
-        id="EXE-1", incident="INC-1", candidate=candidate, probability=0.9, decision=decision, created_at=START
+        id="EXE-1",
+        incident="INC-1",
+        candidate=candidate,
+        probability=0.9,
+        decision=decision,
+        created_at=START,
+        state=ExecutionState.RUNNING,
     )
 
 
@@ -90,7 +98,8 @@ def act(tmp_path, execution):
         act.steps = [(step.name, step.state) for step in executions.get("EXE-1").steps]
         return result
 
-    act.executions = executions
+    act.executions, act.database = executions, database
+    act.audit = AuditLog(database, lambda: START)
     yield act
     database.close()
 
@@ -178,6 +187,13 @@ class TestAnErrorInTheAct:
         assert act(robot).result == "done"
         assert act.pauses == [60]
 
+    def test_one_that_may_be_repeated_is_waited_for_too_before_it_is_called_absent(self, act):
+        """Else the next candidate would start, and the effect of this one come after it."""
+        effects = [Effect.ABSENT, Effect.HAPPENED]
+        robot = Robot([ExecutorError("the connection broke")], effects, lingers=True, idempotent=True)
+        assert act(robot).result == "done"
+        assert act.pauses == [60]
+
     def test_what_may_be_repeated_is_tried_again_and_is_uncertain_at_last(self, act):
         broken = ExecutorError("the connection broke")
         robot = Robot([broken, {}], [Effect.REPEATABLE])
@@ -199,25 +215,90 @@ class TestAnErrorInTheAct:
 
 class TestAPersonWhoStopsIt:
     @pytest.fixture
-    def cancelled(self, act):
-        """Acts with a robot while an execution runs that a person cancels."""
-        record = StepRecord(name="preconditions", state="done", at=START)
-        act.executions.transition("EXE-1", ExecutionState.RUNNING, record)
-        act.executions.request_cancel("EXE-1", CancelRequest(by="ann", at=START))
-        return act
+    def wish(self, act):
+        """A person's wish that the execution ends."""
+        return lambda: act.executions.request_cancel("EXE-1", CancelRequest(by="ann", at=START))
 
-    def test_an_act_is_told(self, cancelled):
-        robot = Robot([lambda call: {"told": call.cancelled()}])
-        assert cancelled(robot).outputs == {"told": True}
+    @pytest.mark.parametrize(("step", "told"), [("act", True), ("rollback", False)])
+    def test_an_act_is_told_and_a_rollback_is_not(self, act, wish, step, told):
+        robot = Robot([lambda call: wish() and {"told": call.cancelled()}])
+        assert act(robot, step=step).outputs == {"told": told}
 
-    def test_a_rollback_is_not(self, cancelled):
-        robot = Robot([lambda call: {"told": call.cancelled()}])
-        assert cancelled(robot, step="rollback").outputs == {"told": False}
+    def test_nothing_is_repeated(self, act, wish):
+        def broken(_):
+            wish()
+            raise ExecutorError("the connection broke")
 
-    def test_nothing_is_repeated(self, cancelled):
-        robot = Robot([ExecutorError("the connection broke")] * 3, [Effect.REPEATABLE])
-        assert cancelled(robot).result == "uncertain"
+        robot = Robot([broken] * 3, [Effect.REPEATABLE])
+        assert act(robot).result == "uncertain"
         assert robot.acts == 1
+
+    def test_one_who_is_quicker_than_the_act_prevents_it(self, act, wish):
+        robot = Robot([{}])
+        robot.snapshot = lambda call: wish() and {}
+        result = act(robot)
+        assert (result.result, result.detail, robot.acts) == ("failed", "nothing was done: cancelled by ann", 0)
+        assert act.steps == [("act", "failed")]
+
+
+class TestTheLastMomentBeforeAnAct:
+    def stop(self, act):
+        KillSwitch(act.database, act.audit).turn(True, "ann")
+
+    def test_the_kill_switch_prevents_it_and_no_rollback(self, act):
+        robot = Robot([{}, {}])
+        robot.snapshot = lambda call: self.stop(act) or {}
+        result = act(robot)
+        assert (result.result, result.detail) == ("failed", "nothing was done: the kill switch is on")
+        assert act(robot, step="rollback").result == "done"
+        assert robot.acts == 1
+
+    def test_it_prevents_another_attempt_where_the_first_did_nothing(self, act):
+        def refused(_):
+            self.stop(act)
+            raise ExecutorError("busy", retriable=True, effect=Effect.ABSENT)
+
+        robot = Robot([refused, {}])
+        assert act(robot).detail == "nothing was done: the kill switch is on"
+        assert robot.acts == 1
+
+    def test_it_prevents_what_a_crash_prevented_already(self, act):
+        self.stop(act)
+        robot = Robot(effects=[Effect.ABSENT])
+        assert act(robot, begun=True).detail == "nothing was done: the kill switch is on"
+        assert robot.acts == 0
+
+    def test_it_does_not_cut_off_what_may_be_under_way(self, act):
+        self.stop(act)
+        robot = Robot(effects=[Effect.REPEATABLE])
+        assert act(robot, begun=True).result == "done"
+
+    @pytest.mark.parametrize("step", ["act", "rollback"])
+    def test_an_execution_that_was_ended_meanwhile_does_nothing(self, act, step):
+        ended = StepRecord(name="abandoned", state="failed", at=START)
+        robot = Robot([{}])
+        robot.snapshot = lambda call: act.executions.transition("EXE-1", ExecutionState.CANCELLED, ended) and {}
+        assert act(robot, step=step).detail == "nothing was done: EXE-1 is cancelled already"
+        assert robot.acts == 0
+
+    def test_what_was_stopped_once_is_not_begun_by_the_step_that_runs_again(self, act):
+        assert act(Robot(snapshot=KeyError("pid"))).result == "failed"
+        robot = Robot([{}])
+        assert act(robot).detail == "nothing was done: KeyError: 'pid'"
+        assert robot.acts == 0
+
+    def test_a_replica_that_was_quicker_is_asked_for(self, act):
+        """Both had seen that nothing was begun."""
+        robot = Robot([{}], effects=[Effect.HAPPENED])
+        marker = StepRecord(name="act", state="started", at=START)
+        robot.snapshot = lambda call: act.executions.record("EXE-1", marker) or {}
+        result = act(robot)
+        assert (result.result, robot.acts) == ("done", 0)
+        assert "the target says that the act happened" in result.detail
+
+    def test_a_target_whose_database_is_away_is_no_reason_to_wait(self, act):
+        robot = Robot(snapshot=OperationalError("SELECT 1", {}, Exception("connection refused")))
+        assert act(robot).result == "failed"
 
 
 class TestADryRun:

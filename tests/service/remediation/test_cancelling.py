@@ -35,11 +35,11 @@ def cancel(one):
     return one.parts.executions.request_cancel(one.execution, wish)
 
 
-@pytest.mark.parametrize("step", ["rehearse", "act"])
-def test_before_the_act_nothing_is_done(running, step):
+@pytest.mark.parametrize(("step", "arguments"), [("rehearse", ()), ("act", (1,))])
+def test_before_the_act_nothing_is_done(running, step, arguments):
     one = running()
     cancel(one)
-    acted = getattr(one.steps.executing, step)(one.execution)
+    acted = getattr(one.steps.executing, step)(one.execution, *arguments)
     assert acted == {"result": "cancelled", "detail": "cancelled by ann (wrong host) before anything was done"}
     one.steps.executing.cancelled(one.execution, acted["detail"])
     assert one.parts.executions.get(one.execution).state is E.CANCELLED
@@ -48,7 +48,7 @@ def test_before_the_act_nothing_is_done(running, step):
 
 def test_after_the_act_it_is_rolled_back_and_a_person_has_the_incident(running):
     one = running(within="60s", **UNDO)
-    one.steps.executing.act(one.execution)
+    one.steps.executing.act(one.execution, 1)
     cancel(one)
     verified = one.steps.executing.verify(one.execution, 1)
     assert verified["cancelled"] == "cancelled by ann (wrong host)"
@@ -61,7 +61,7 @@ def test_after_the_act_it_is_rolled_back_and_a_person_has_the_incident(running):
 
 def test_after_an_act_that_has_no_rollback_a_person_is_told_so(running):
     one = running()
-    one.steps.executing.act(one.execution)
+    one.steps.executing.act(one.execution, 1)
     cancel(one)
     back = one.steps.executing.roll_back(one.execution, one.steps.executing.verify(one.execution, 1))
     assert back["ending"] == "person"

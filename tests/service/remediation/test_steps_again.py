@@ -28,7 +28,8 @@ def suture(installation, make_runbook):
 
 
 def decide(suture):
-    return suture.deciding.decide(suture.incident, 1, suture.plan["recommendation"], 0, 1, "workflow")
+    workflow = f"remediate-{suture.incident}-1"
+    return suture.deciding.decide(suture.incident, 1, suture.plan["recommendation"], 0, 1, workflow)
 
 
 def test_an_investigation_is_told_once_and_gives_the_same_plan(suture):
@@ -64,7 +65,7 @@ def test_the_kill_switch_holds_between_the_start_and_the_act(suture):
     execution = decide(one)["execution"]
     assert one.starting.start(execution, 1)["started"]
     one.parts.kill_switch.turn(True, "ann")
-    assert one.executing.act(execution) == {"result": "failed", "detail": "nothing was done: the kill switch is on"}
+    assert one.executing.act(execution, 1) == {"result": "failed", "detail": "nothing was done: the kill switch is on"}
     assert one.ledger() == []
 
 
@@ -72,7 +73,7 @@ def test_a_claimed_execution_goes_on(suture):
     one = suture()
     execution = decide(one)["execution"]
     assert one.starting.start(execution, 1) == one.starting.start(execution, 1) == {"started": True}
-    assert one.executing.act(execution) == one.executing.act(execution) | {"detail": "done"}
+    assert one.executing.act(execution, 1) == one.executing.act(execution, 1) | {"detail": "done"}
     assert one.ledger() == ["shop"]
 
 
@@ -80,7 +81,7 @@ def test_a_rollback_is_done_once(suture):
     one = suture(rollback='rollback: {uses: ledger/write, with: {name: "undo"}}', reversible="true")
     execution = decide(one)["execution"]
     one.starting.start(execution, 1)
-    one.executing.act(execution)
+    one.executing.act(execution, 1)
     one.measure(0)
     verified = one.executing.verify(execution, 1)
     first = one.executing.roll_back(execution, verified)
@@ -93,7 +94,7 @@ def test_endings_that_run_again_change_nothing(suture):
     one = suture()
     execution = decide(one)["execution"]
     one.starting.start(execution, 1)
-    one.executing.act(execution)
+    one.executing.act(execution, 1)
     verified = one.executing.verify(execution, 1)
     for _ in range(2):
         one.executing.succeeded(execution, verified)
@@ -128,14 +129,16 @@ def test_a_no_that_comes_after_a_yes_stops_what_has_not_started(suture):
     assert not one.starting.start(execution, 1)["started"]
 
 
-def test_what_a_broken_remediation_had_begun_is_uncertain_and_what_waits_is_cancelled(suture):
+def test_what_a_broken_remediation_had_begun_is_uncertain(suture):
     one = suture()
     execution = decide(one)["execution"]
     one.starting.start(execution, 1)
+    one.executing.act(execution, 1)
     one.endings.abandon(one.incident, 1, "boom")
     one.endings.abandon(one.incident, 1, "boom")
     ended = one.parts.executions.get(execution)
     assert ended.state is E.UNCERTAIN
+    assert ended.steps[-1].detail == "boom; it had begun to act, and nobody looked whether that helped"
     assert one.parts.incidents.get(one.incident).status is S.ESCALATED
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 
-from models.domain.execution import Decision, Execution
+from models.domain.execution import Decision, Execution, ExecutionState
 from models.domain.recommendation import Candidate
 from models.domain.runbook import Check, Step
 from service.ports import Effect, ExecutorError, Verb
@@ -65,7 +65,13 @@ def executions(tmp_path):
     made = AwayOnce(database, AuditLog(database, lambda: START), lambda: START)
     made.add(
         Execution(
-            id="EXE-1", incident="INC-1", candidate=candidate, probability=0.9, decision=decision, created_at=START
+            id="EXE-1",
+            incident="INC-1",
+            candidate=candidate,
+            probability=0.9,
+            decision=decision,
+            created_at=START,
+            state=ExecutionState.RUNNING,
         ),
         "workflow",
     )
