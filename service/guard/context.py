@@ -16,6 +16,8 @@ from service.guard.surroundings import Reach
 
 REFUSED = "refused"
 """Beside what policies are told: what stood in the way whatever they say, where something did."""
+REFUSED_FOR = "refused_for"
+"""And what that is about: the `action`, the `target`, or the whole `service`, whatever else were tried on it."""
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_ACT = {

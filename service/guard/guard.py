@@ -10,12 +10,13 @@ from models.domain.base import Clock, Severity
 from models.domain.execution import Decision, Execution, ExecutionState, Mode, Verdict
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, RankedCandidate
-from service.guard.context import REFUSED, Circumstances, at, context_of, message_context, request_of
+from service.guard.context import REFUSED, REFUSED_FOR, Circumstances, at, context_of, message_context, request_of
 from service.guard.judging import Judgement, judge, lower
 from service.guard.names import deception, person
 from service.guard.policy import Policies
 from service.guard.policy_schema import AUTOPILOT, Request, person_principal
 from service.guard.record import SuccessRecord
+from service.guard.rules import Hold as Order
 from service.guard.surroundings import Hold, Holds, Levels, Outcomes, Switch
 from service.security.roles import Role
 from service.settings import Settings
@@ -72,9 +73,9 @@ class Guard:
     def refusal(self, candidate: Candidate) -> str | None:
         """Why nothing may start now, whatever the policies say."""
         orders = self._orders(candidate, self._level(candidate))
-        if orders is not None or self._limits is None:
-            return orders
-        return _lasting(self._limits.look(candidate, self._clock()))
+        if orders is None and self._limits is not None:
+            orders = _lasting(self._limits.look(candidate, self._clock()))
+        return orders.reason if orders is not None else None
 
     def reconsider(self, execution: Execution) -> str | None:
         """Why an execution that was decided on may not start after all, asked right before it does.
@@ -133,17 +134,20 @@ class Guard:
             return None
         return f"policy {', '.join(answer.policies)} forbids it" if answer.policies else "no policy permits it"
 
-    def _orders(self, candidate: Candidate, level: Mode) -> str | None:
+    def _orders(self, candidate: Candidate, level: Mode) -> Hold | None:
         if self._kill_switch.is_on():
-            return "the kill switch is on"
+            return Order("the kill switch is on", None, wait=False)
         for what in ("environment", "service", "target"):
             if why := deception(getattr(candidate, what) or ""):
-                return f"the {what} {getattr(candidate, what)!r} could be taken for another: {why}"
+                words = f"the {what} {getattr(candidate, what)!r} could be taken for another: {why}"
+                return Order(words, None, wait=False, concerns="service" if what == "environment" else "target")
         mode = self._settings.mode_of(candidate.environment)
         if mode in (Mode.OBSERVE, Mode.SUGGEST):
-            return f"the environment {candidate.environment!r} is in mode {mode}: people act, Suture does not"
+            words = f"the environment {candidate.environment!r} is in mode {mode}: people act, Suture does not"
+            return Order(words, None, wait=False)
         if lower(mode, level) in (Mode.OBSERVE, Mode.SUGGEST):
-            return f"the action has earned {level} in {candidate.environment!r}: people act, Suture does not"
+            words = f"the action has earned {level} in {candidate.environment!r}: people act, Suture does not"
+            return Order(words, None, wait=False, concerns="action")
         return None
 
     def _level(self, candidate: Candidate) -> Mode:
@@ -179,7 +183,9 @@ class Guard:
         )
         context = context_of(candidate, probability, now, around)
         refusal = self._orders(candidate, level) or _lasting(hold)
-        return context if refusal is None else {**context, REFUSED: refusal}
+        if refusal is None:
+            return context
+        return {**context, REFUSED: refusal.reason, REFUSED_FOR: refusal.concerns}
 
     def _context_then(self, execution: Execution) -> dict[str, Any]:
         """What the policies were told when they decided; made anew for a decision of before that was kept."""
@@ -194,9 +200,9 @@ class Guard:
         )
 
 
-def _lasting(hold: Hold | None) -> str | None:
-    """Why a hold forbids; what passes soon by itself is waited for instead."""
-    return hold.reason if hold is not None and not hold.wait else None
+def _lasting(hold: Hold | None) -> Hold | None:
+    """A hold that forbids; what passes soon by itself is waited for instead."""
+    return hold if hold is not None and not hold.wait else None
 
 
 def _stricter(now: Judgement, decided: Decision) -> str | None:
@@ -207,7 +213,13 @@ def _stricter(now: Judgement, decided: Decision) -> str | None:
         return None
     if decided.verdict is Verdict.PERMIT or now.count > decided.approvals_needed:
         return f"it was decided on differently before; now {now.reason}"
-    asked = Role(decided.approver_role or Role.ADMIN)
-    if now.role is not None and not asked.covers(now.role):
-        return f"it was decided on differently before; now {now.reason}"
-    return None
+    return None if _covered(now, decided) else f"it was decided on differently before; now {now.reason}"
+
+
+def _covered(now: Judgement, decided: Decision) -> bool:
+    """Whether all who could say yes to what was decided may do so now."""
+    if now.role is None:
+        return bool(decided.approvers) and set(decided.approvers) <= set(now.people)
+    # People who are named are taken for approvers.
+    asked = Role.APPROVER if decided.approvers else Role(decided.approver_role or Role.ADMIN)
+    return asked.covers(now.role)

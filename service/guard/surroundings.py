@@ -50,6 +50,10 @@ class Hold(Protocol):
     def wait(self) -> bool:
         """Whether it passes soon by itself, so that waiting is right."""
 
+    @property
+    def concerns(self) -> str:
+        """What it holds: the `action`, the `target`, or the whole `service`."""
+
 
 class Reach(Protocol):
     """How much of one service is acted on within the blast radius' period."""

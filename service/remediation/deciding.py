@@ -13,6 +13,7 @@ from models.domain.errors import NotFound
 from models.domain.execution import Execution, Mode, Verdict
 from models.domain.incident import Incident, IncidentStatus, Request
 from models.domain.recommendation import Recommendation
+from service.guard.context import REFUSED_FOR
 from service.pipeline import Pipeline
 from service.remediation import words
 from service.remediation.closing import TAKEN
@@ -79,7 +80,11 @@ class Deciding:
     def decide(
         self, incident_id: str, episode: int, recommendation: str, index: int, attempt: int, workflow: str
     ) -> dict[str, Any]:
-        """Ask the guard about one candidate; where it may go on, store its execution. A decision is made once."""
+        """Ask the guard about one candidate; where it may go on, store its execution. A decision is made once.
+
+        What forbids the whole service, such as the kill switch, would forbid every other candidate too: a person has
+        the incident then, at once and with that reason.
+        """
         identifier = f"EXE-{recommendation.removeprefix('REC-')}-{attempt}"
         try:
             execution = self._executions.get(identifier)
@@ -100,7 +105,8 @@ class Deciding:
             self._incidents.record(incident_id, "decided", text, data, key=f"decided-{identifier}")
             if decision.verdict is Verdict.FORBID:
                 self._outbox.comment(incident_id, f"decided-{identifier}", text)
-                return {"execution": None, "ending": "next", "reason": text}
+                ending = "person" if decision.context.get(REFUSED_FOR) == "service" else "forbidden"
+                return {"execution": None, "ending": ending, "reason": text}
             execution = Execution(
                 id=identifier,
                 incident=incident_id,

@@ -37,7 +37,7 @@ _STOP_SECONDS = 10.0
 # The database may be away for a while: the pauses between attempts at a step, a quarter of an hour in all.
 _PAUSES = (1.0, 2.0, 5.0, 10.0, *[30.0] * 29)
 
-Ending = Literal["resolved", "next", "person"]
+Ending = Literal["resolved", "forbidden", "next", "person"]
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,9 @@ class Remediation:
 
     def _carry(self, incident: str, episode: int) -> str:
         plan = self._step("investigate", self.steps.deciding.investigate, incident, episode)
-        reason = str(plan["reason"])
+        reason, tried = str(plan["reason"]), 0
         for attempt, index in enumerate(plan["order"], 1):
-            if attempt > self._settings.max_attempts:
+            if tried == self._settings.max_attempts:
                 reason = f"{self._settings.max_attempts} candidates were tried, the most that are allowed"
                 break
             ending, reason = self._try(incident, episode, plan["recommendation"], index, attempt)
@@ -187,6 +187,8 @@ class Remediation:
                 return "resolved"
             if ending == "person":
                 break
+            if ending != "forbidden":
+                tried += 1
         self._step("hand-over", self.steps.endings.hand_over, incident, episode, reason)
         return "escalated"
 

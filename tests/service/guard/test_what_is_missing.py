@@ -243,6 +243,19 @@ class TestRightBeforeTheAct:
         decided = self.execution(guard(PEOPLE))
         assert "2 approvals" in guard(PEOPLE.replace("permit", '@approvals("2") permit')).reconsider(decided)
 
+    def test_what_any_approver_could_approve_does_not_start_where_only_some_people_may_by_now(self, guard):
+        ann = '@id("ann") permit (principal == Person::"ann", action, resource);'
+        bob = ann.replace("ann", "bob")
+        assert guard(ann).reconsider(self.execution(guard(ann))) is None
+        assert "by ann needed" in guard(ann).reconsider(self.execution(guard(PEOPLE)))
+        assert "by ann needed" in guard(ann).reconsider(self.execution(guard(ann + bob)))
+        assert guard(ann + bob).reconsider(self.execution(guard(ann))) is None
+
+    def test_what_a_named_approver_could_approve_does_not_start_where_only_admins_may_by_now(self, guard):
+        decided = self.execution(guard('@id("ann") permit (principal == Person::"ann", action, resource);'))
+        assert guard(PEOPLE).reconsider(decided) is None
+        assert "role admin" in guard(PEOPLE.replace("approver", "admin")).reconsider(decided)
+
     def test_one_that_was_claimed_is_not_asked_about_again(self, guard):
         decided = self.execution(guard(alone("true")), state=ExecutionState.RUNNING)
         assert guard(PEOPLE).reconsider(decided) is None
