@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from models.domain.base import Frozen
+from models.domain.errors import BadInput
 from service.executors.arguments import read_arguments, refused
 from service.executors.process_inputs import ProcessInputs, ProcessOutputs, SignalInputs, SignalName
 from service.executors.process_supervisor import SupervisorManager
@@ -160,7 +161,10 @@ class ProcessExecutor:
         return manager.act(call.verb, name, call.timeout.total_seconds(), call.before, signal).model_dump()
 
     def observe(self, call: Call) -> Effect:
-        """HAPPENED or ABSENT by what the server shows now; UNKNOWN where it cannot be asked, and for a signal."""
+        """By what the server shows now; UNKNOWN where it cannot be asked, and for a signal.
+
+        A restart that left the process stopped is REPEATABLE.
+        """
         try:
             manager, name, signal = self._resolved(call)
             if signal is not None:
@@ -206,4 +210,11 @@ def _credentials(server: Server, context: Context) -> Credentials:
     username, password = server.username, server.password
     if username is None or password is None:
         return lambda: None
-    return lambda: (context.secret(username), context.secret(password))
+
+    def resolved() -> tuple[str, str]:
+        try:
+            return context.secret(username), context.secret(password)
+        except BadInput as error:  # it could be, when the service began
+            raise refused(str(error)) from error
+
+    return resolved

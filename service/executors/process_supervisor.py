@@ -16,6 +16,7 @@ _POLL = 0.1
 """Seconds between two looks at a process that is stopping or starting."""
 _CALL_SECONDS = 10.0
 """Longest wait for one answer: supervisor answers at once, or hangs."""
+_UP = frozenset({"RUNNING"})
 
 
 class SupervisorManager:
@@ -70,19 +71,22 @@ class SupervisorManager:
         return ProcessOutputs(name=name, pid=now.pid or None, state=now.state, before_pid=old or None)
 
     def observe(self, verb: str, name: str, seconds: float, before: Mapping[str, Any]) -> Effect:
-        """HAPPENED or ABSENT by what supervisor shows now. Raises ExecutorError where it cannot be asked.
+        """By what supervisor shows now; UNKNOWN while a process is on its way. Raises ExecutorError without an answer.
 
-        A restart that was cut off between stop and start is ABSENT: running it again then only starts the process.
-        A process that was started by somebody else meanwhile counts as HAPPENED: it is as fresh as was asked for.
+        A restart that was cut off between stop and start is REPEATABLE: it has changed something, and running it again
+        only starts the process. A process that was started by somebody else meanwhile counts as HAPPENED: it is as
+        fresh as was asked for.
         """
         now = self._attempt(name, seconds).info()
         if verb == "start":
-            return Effect.HAPPENED if now.state == "RUNNING" else Effect.ABSENT
+            return _told(now, happened=_UP, absent=STOPPED)
         if verb == "stop":
-            return Effect.HAPPENED if now.state in STOPPED else Effect.ABSENT
+            return _told(now, happened=STOPPED, absent=RUNS)
         if "pid" not in before or "start" not in before or now.state == "UNKNOWN":
             return Effect.UNKNOWN
-        return Effect.HAPPENED if _is_newer(now, before) else Effect.ABSENT
+        if _is_newer(now, before):
+            return Effect.HAPPENED
+        return Effect.ABSENT if now.state in RUNS or before.get("state") in STOPPED else Effect.REPEATABLE
 
     def _attempt(self, name: str, seconds: float) -> _Attempt:
         return _Attempt(self._server, name, self._monotonic() + seconds, self._monotonic, self._sleep)
@@ -120,7 +124,7 @@ class _Attempt:
             now = self._wait(STOPPED, "stop")
         if now.state not in RUNS:
             self._change(self.server.start, unless="ALREADY_STARTED")
-        after = self._wait(frozenset({"RUNNING"}) | STOPPED, "start")
+        after = self._wait(_UP | STOPPED, "start")
         if after.state != "RUNNING":
             words = after.error or f"exit status {after.exit_status}"
             raise ExecutorError(f"{self.name} did not stay up: {after.state}, {words}", effect=Effect.HAPPENED)
@@ -151,6 +155,12 @@ class _Attempt:
         if left <= 0:
             raise ExecutorError(f"no time left for {self.name}", effect=Effect.ABSENT)
         return min(left, _CALL_SECONDS)
+
+
+def _told(now: ProcessInfo, *, happened: frozenset[str], absent: frozenset[str]) -> Effect:
+    if now.state in happened:
+        return Effect.HAPPENED
+    return Effect.ABSENT if now.state in absent else Effect.UNKNOWN
 
 
 def _is_newer(now: ProcessInfo, before: Mapping[str, Any]) -> bool:

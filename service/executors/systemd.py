@@ -23,6 +23,8 @@ _LOOK_SECONDS = 10.0
 _OUTPUT = 16_384
 """Bytes kept of each stream: the properties asked for take less than one thousand."""
 _LAST_WORDS = 500
+_POLL = 0.5
+"""Seconds between two looks at a unit that is on its way."""
 
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,200}\.service")
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "InvocationID", "Result")
@@ -46,6 +48,11 @@ class UnitState:
     pid: int
     run: str
     result: str
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is not on its way: activating, deactivating."""
+        return self.active in _RUNS | _STOPPED
 
     def __str__(self) -> str:
         return f"{self.active}, {self.sub}" + (f", pid {self.pid}" if self.pid else "")
@@ -103,10 +110,15 @@ class SystemdManager:
     def observe(self, verb: str, name: str, seconds: float, before: Mapping[str, Any]) -> Effect:
         """By the unit's state, and for a restart by the id of its last start. Raises ExecutorError.
 
-        A restart that was cut off between stop and start is ABSENT: running it again then only starts the unit.
+        A unit that is on its way is UNKNOWN; that of a restart, with whose job systemd goes on, is waited for first. A
+        restart that left the unit stopped is REPEATABLE: it has changed something, and another only starts the unit.
         """
+        deadline = time.monotonic() + seconds
         now = self._state(name, seconds)
-        if now.active not in _RUNS | _STOPPED:  # on its way: activating, deactivating
+        while verb == "restart" and not now.settled and time.monotonic() + _POLL < deadline:
+            time.sleep(_POLL)
+            now = self._state(name, deadline - time.monotonic())
+        if not now.settled:
             return Effect.UNKNOWN
         if verb == "start":
             return Effect.HAPPENED if now.active in _RUNS else Effect.ABSENT
@@ -114,7 +126,9 @@ class SystemdManager:
             return Effect.HAPPENED if now.active in _STOPPED else Effect.ABSENT
         if "run" not in before:
             return Effect.UNKNOWN
-        return Effect.HAPPENED if now.run and now.run != before["run"] else Effect.ABSENT
+        if now.run and now.run != before["run"]:
+            return Effect.HAPPENED
+        return Effect.ABSENT if now.active in _RUNS or before.get("state") in _STOPPED else Effect.REPEATABLE
 
     def _state(self, name: str, seconds: float) -> UnitState:
         show = ("show", f"--property={','.join(_PROPERTIES)}", "--", name)

@@ -6,10 +6,12 @@ import time
 
 import pytest
 
+from models.domain.base import utc_now
 from service.executors.process import ProcessExecutor
 from service.executors.process_supervisor import SupervisorManager
 from service.executors.supervisor import Supervisor
-from service.ports import Effect, ExecutorError
+from service.ports import Context, Effect, ExecutorError
+from service.security.secrets import resolve_secret
 from tests.service.executors.process_parts import build, call, ensure_up
 
 
@@ -41,9 +43,29 @@ class TestObserve:
         old = ensure_up(executor, "shop")
         before = executor.snapshot(call("restart", "shop"))
         executor.act(call("stop", "shop"))
-        assert executor.observe(call("restart", "shop", before=before)) is Effect.ABSENT
+        assert executor.observe(call("restart", "shop", before=before)) is Effect.REPEATABLE
         outputs = executor.act(call("restart", "shop", before=before))
         assert (outputs["before_pid"], outputs["state"]) == (old, "RUNNING")
+
+    def test_a_process_that_is_still_ending_is_not_as_it_was(self, supervised, executor):
+        ensure_up(executor, "stubborn")
+        time.sleep(0.3)  # until it ignores the signal
+        before = executor.snapshot(call("restart", "stubborn"))
+        with pytest.raises(ExecutorError, match="did not stop in time; it is STOPPING") as caught:
+            executor.act(call("restart", "stubborn", timeout=0.3, before=before))
+        assert caught.value.effect is Effect.UNKNOWN
+        assert executor.observe(call("restart", "stubborn", before=before)) is Effect.REPEATABLE
+        assert executor.observe(call("stop", "stubborn")) is Effect.UNKNOWN
+        assert executor.act(call("restart", "stubborn", before=before))["before_pid"] == before["pid"]
+
+    def test_a_password_that_can_be_read_no_more_is_found_before_anything_is_sent(self, supervised):
+        secrets = dict(supervised.secrets)
+        context = Context(clock=utc_now, secret=lambda reference: resolve_secret(reference, secrets))
+        remote = build(supervised.config, context)
+        secrets.clear()
+        with pytest.raises(ExecutorError, match="SUPERVISOR_USER") as caught:
+            remote.act(call("restart", "shop", server="tcp"))
+        assert caught.value.effect is Effect.ABSENT
 
     def test_without_a_snapshot_it_cannot_tell(self, executor):
         ensure_up(executor, "shop")

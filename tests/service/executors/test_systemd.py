@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,7 +47,9 @@ class Systemd:
         self.write()
 
     def write(self) -> None:
-        (self.folder / "units.json").write_text(json.dumps(self.units))
+        new = self.folder / "units.new"
+        new.write_text(json.dumps(self.units))
+        new.replace(self.folder / "units.json")
 
     def now(self, name: str) -> dict:
         return json.loads((self.folder / "units.json").read_text())[name]
@@ -114,7 +117,7 @@ class TestObserve:
         executor = systemd.executor()
         before = executor.snapshot(call("restart"))
         executor.act(call("stop"))
-        assert executor.observe(call("restart", before=before)) is Effect.ABSENT
+        assert executor.observe(call("restart", before=before)) is Effect.REPEATABLE
         assert executor.act(call("restart", before=before))["before_pid"] == 4711
 
     def test_start_and_stop_are_read_off_the_state_and_what_is_on_its_way_is_not_known(self, systemd):
@@ -122,7 +125,20 @@ class TestObserve:
         assert [executor.observe(call(verb)) for verb in ("start", "stop")] == [Effect.HAPPENED, Effect.ABSENT]
         systemd.units["shop.service"] = {"ActiveState": "deactivating", "SubState": "stop-sigterm"}
         systemd.write()
-        assert {executor.observe(call(verb)) for verb in ("start", "stop", "restart")} == {Effect.UNKNOWN}
+        observed = {executor.observe(call(verb, timeout=0.4)) for verb in ("start", "stop", "restart")}
+        assert observed == {Effect.UNKNOWN}
+
+    def test_a_restart_with_which_systemd_goes_on_is_waited_for(self, systemd):
+        executor = systemd.executor()
+        before = executor.snapshot(call("restart"))
+        systemd.units["shop.service"] |= {"ActiveState": "deactivating"}
+        systemd.write()
+        ended = {"ActiveState": "active", "SubState": "running", "InvocationID": "b" * 32}
+        systemd.units["shop.service"] |= ended
+        later = threading.Timer(0.3, systemd.write)
+        later.start()
+        assert executor.observe(call("restart", before=before)) is Effect.HAPPENED
+        later.join()
 
 
 @pytest.mark.parametrize(
