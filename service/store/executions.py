@@ -161,6 +161,9 @@ class Executions:
             # The document has this replica's time, as all that people read; limits count by the time of all replicas.
             counted_from = self._database.now(connection, self._clock)
             columns["started_at"] = counted_from.isoformat(timespec="microseconds")
+        elif to in FINAL_STATES and not moved.begun:
+            # Nothing was done: limits do not count it any more. Its document still says when it was let start.
+            columns["started_at"] = None
         connection.execute(update(executions).where(executions.c.id == identifier).values(**columns))
         details = {"from": execution.state, "to": to, "step": step.name, "detail": step.detail}
         self._audit.append(connection, f"execution.{to}", identifier, details, actor)

@@ -49,6 +49,9 @@ class Store:
         admit = (limits or self.limits()).admit
         return self.executions.transition(made.id, E.RUNNING, step(), admit=admit)
 
+    def begin(self, made):
+        self.executions.begin(made.id, StepRecord(name="act", state="started", at=utc_now()))
+
     def end(self, made, *states):
         for state in states:
             self.executions.transition(made.id, state, step())
@@ -150,6 +153,21 @@ def test_maintenance_holds_from_the_instant_that_it_is_planned_until_it_is_ended
     assert store.audit.verify().breaks == ()
 
 
+def test_a_start_that_came_to_no_act_counts_until_it_has_ended(store):
+    limits = store.limits(rates=[{"count": 1, "per": "1h"}], blast_radius={"targets": 1})
+    stopped, acted = store.new(1), store.new(2, target="process:shop-2")
+    following = store.new(3, target="process:shop-3").candidate
+    store.start(stopped, limits)
+    assert "may be" in limits.look(following, utc_now()).reason
+    store.end(stopped, E.FAILED)
+    assert limits.look(following, utc_now()) is None
+    assert store.executions.get(stopped.id).started_at is not None, "people still read when it was let start"
+    store.start(acted, limits)
+    store.begin(acted)
+    store.end(acted, E.FAILED)
+    assert "may be" in limits.look(following, utc_now()).reason
+
+
 def test_replicas_whose_clocks_differ_count_alike(new_postgres_database):
     """One whose clock is an hour slow, or fast, neither starts too much nor is held by its own clock."""
     store = Store(new_postgres_database().replace("postgresql://", "postgresql+psycopg://", 1))
@@ -160,6 +178,7 @@ def test_replicas_whose_clocks_differ_count_alike(new_postgres_database):
         limits = Limits(store.database, settings, Topology(), clock)
         first, second = (store.new(f"{number}{n}", target=f"process:{number}") for n in range(2))
         other.transition(first.id, E.RUNNING, step(), admit=limits.admit)
+        store.begin(first)
         store.end(first, E.VERIFYING, E.SUCCEEDED)
         with pytest.raises(Held, match=f"on process:{number} within 10m") as held:
             other.transition(second.id, E.RUNNING, step(), admit=limits.admit)
