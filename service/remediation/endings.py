@@ -58,10 +58,8 @@ class Endings:
 
     def look_again(self) -> None:
         """Reopen what was handed over with nothing to recommend, where a later signal matches another runbook."""
-        for incident in self._incidents.page(statuses=[_S.ESCALATED]):
-            if incident.abstained_with is None:
-                continue
-            new = set(self._pipeline.triggered(incident)) - set(incident.abstained_with)
+        for incident in self._incidents.unmatched():
+            new = set(self._pipeline.triggered(incident)) - set(incident.abstained_with or ())
             if new:
                 reason = f"a later signal matches {', '.join(sorted(new))}: Suture looks again"
                 self._incidents.begin_episode(incident.id, incident.episode + 1, reason)

@@ -296,6 +296,13 @@ class Incidents:
             rows = connection.execute(query.order_by(incidents.c.number)).all()
         return [(f"{_PREFIX}{number}", int(in_episode)) for number, in_episode in rows]
 
+    def unmatched(self) -> list[Incident]:
+        """All incidents that were handed over with nothing to recommend, oldest first; without their timelines."""
+        known = incidents.c.document["abstained_with"].as_string()
+        query = select(incidents).where(incidents.c.status == IncidentStatus.ESCALATED, known.is_not(None))
+        with self._database.read() as connection:
+            return [_incident(row) for row in connection.execute(query.order_by(incidents.c.number))]
+
     def counts(self) -> dict[str, int]:
         """How many incidents are in each status."""
         query = select(incidents.c.status, func.count().label("number_of")).group_by(incidents.c.status)

@@ -177,3 +177,13 @@ def test_pages_go_from_the_newest_to_the_oldest_without_gaps(store):
 def test_what_does_not_exist_is_not_found(store, name):
     with pytest.raises(NotFound):
         store.get(name)
+
+
+def test_all_that_were_handed_over_unmatched_are_found_however_many_came_after(store):
+    for number in range(60):
+        known = None if number == 1 else () if number else ("other-runbook",)
+        store.transition(add(store, abstained_with=known).id, S.ESCALATED, "nothing fits")
+    add(store, abstained_with=())
+    found = store.unmatched()
+    assert [one.id for one in found][:2] == ["INC-1", "INC-3"]
+    assert (len(found), found[0].abstained_with) == (59, ("other-runbook",))
