@@ -18,6 +18,7 @@ from service.executors.ansible_run import Ran, Request, run_playbook
 from service.executors.ansible_settings import AnsibleConfig, Host, Playbook, PlaybookName
 from service.executors.arguments import read_arguments, refused
 from service.executors.outlived import wait_until_ended
+from service.executors.scratch import sweep
 from service.executors.typed_values import Scalar, VariableName, read_values
 from service.ports import Call, Context, Effect, ExecutorError, Verb
 from service.validation import read_config, require_secret
@@ -83,13 +84,13 @@ class AnsibleExecutor:
         inputs, playbook = self._inputs(call)
         ran = self._run(call, playbook.file, check=True, purpose="dry-run")
         if (problem := _problem(ran)) is not None:
-            raise refused(self._without_secrets(playbook, f"check mode of {inputs.playbook}: {problem}"))
+            raise refused(f"check mode of {inputs.playbook}: {problem}")
         events = ran.events
         words = f"would run {inputs.playbook} on {', '.join(ran.events.hosts or {})}; "
         words += f"{len(events.changed)} tasks would change something"
         words += "".join(f"\n{task}" for task in events.changed)
         blind = f"\nnot known in check mode: {'; '.join(events.blind)}" if events.blind else ""
-        return self._without_secrets(playbook, f"{words}{blind}{events.diff}")
+        return f"{words}{blind}{events.diff}"
 
     def snapshot(self, call: Call) -> dict[str, Any]:
         """Nothing: what a playbook changes is not known here."""
@@ -104,9 +105,8 @@ class AnsibleExecutor:
         inputs, playbook = self._inputs(call)
         ran = self._run(call, playbook.file, check=False)
         if (problem := _problem(ran)) is None:
-            changed = tuple(self._without_secrets(playbook, task) for task in ran.events.changed)
-            return RunOutputs(hosts=ran.events.hosts or {}, changed=changed).model_dump()
-        words = self._without_secrets(playbook, problem)
+            return RunOutputs(hosts=ran.events.hosts or {}, changed=tuple(ran.events.changed)).model_dump()
+        words = problem
         if ran.finished.cancelled:
             words = "cancelled by a person"
         elif ran.finished.timed_out:
@@ -118,22 +118,22 @@ class AnsibleExecutor:
     def observe(self, call: Call) -> Effect:
         """What the playbook's `observe` or its check mode says; without them REPEATABLE where it may be run again.
 
-        A run that outlived a crash of the service is waited for, up to the call's timeout.
+        A run that outlived a crash of the service is waited for, up to the call's timeout; then its folder, in which
+        secrets may stand, is removed.
         """
         call = replace(call, cancelled=lambda: False)  # what was done before a person cancelled is asked all the same
         try:
             _, playbook = self._inputs(call)
-            if playbook.observe is None and not playbook.check_observes and not playbook.idempotent:
-                return Effect.UNKNOWN
             if not wait_until_ended(call.key, call.timeout.total_seconds()):
                 return Effect.UNKNOWN
+            sweep(call.key)
             if playbook.observe is not None:
                 return _observed(self._run(call, playbook.observe, check=False, purpose="observe"))
             if playbook.check_observes:
                 return _observed_by_check(self._run(call, playbook.file, check=True, purpose="observe"))
         except ExecutorError:
             return Effect.UNKNOWN
-        return Effect.REPEATABLE
+        return Effect.REPEATABLE if playbook.idempotent else Effect.UNKNOWN
 
     def _inputs(self, call: Call) -> tuple[RunInputs, Playbook]:
         if call.verb not in VERBS:
@@ -172,11 +172,6 @@ class AnsibleExecutor:
             return {name: self._secret(reference) for name, reference in playbook.secrets.items()}
         except BadInput as error:
             raise refused(str(error)) from error
-
-    def _without_secrets(self, playbook: Playbook, text: str) -> str:
-        for value in self._secrets(playbook).values():
-            text = text.replace(value, "***") if value else text
-        return text
 
 
 def _problem(ran: Ran) -> str | None:

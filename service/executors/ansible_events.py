@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.domain.base import Frozen
+from service.executors.hiding import hidden
 
 _MOST = 100
 """Tasks that are told of each kind: outputs are stored, and shown in a ticket."""
@@ -38,9 +39,10 @@ class Events:
     """What is known of one run. Tasks are told as `HOST: TASK`, failures with their words.
 
     `begun`: at least one task was started. `touched`: something was changed, or may have been. `blind`: tasks that
-    check mode left out. `hosts` is None where the run did not come to its end.
+    check mode left out. `hosts` is None where the run did not come to its end. `secrets` are kept out of all words.
     """
 
+    secrets: Sequence[str] = ()
     begun: bool = False
     touched: bool = False
     changed: list[str] = field(default_factory=list)
@@ -54,31 +56,52 @@ class Events:
         """Add one event."""
         data = event.get("event_data") or {}
         result = data.get("res") or {}
-        task = f"{data.get('host', '?')}: {data.get('task') or 'a task without a name'}"
+        task = self._shown(f"{data.get('host', '?')}: {data.get('task') or 'a task without a name'}")
         match event.get("event"):
             case "playbook_on_task_start" | "runner_on_start":
                 self.begun = True
             case "runner_on_ok" if result.get("changed"):
                 self.touched = True
                 _add(self.changed, task)
-                self.diff = (self.diff + _difference(result.get("diff")))[:_DIFF]
+                self.diff = (self.diff + self._difference(result.get("diff")))[:_DIFF]
             case "runner_on_failed":
                 # A command that failed says `changed`, and of a censored task nothing is said.
                 self.touched |= bool(result.get("changed", True))
                 if not data.get("ignore_errors"):
-                    _add(self.failed, f"{task}: {_said(result)}")
+                    _add(self.failed, f"{task}: {self._said(result)}")
             case "runner_on_unreachable":
-                _add(self.unreachable, f"{task}: {_said(result)}")
+                _add(self.unreachable, f"{task}: {self._said(result)}")
             case "runner_on_skipped" if not _CONDITIONAL & result.keys():
                 _add(self.blind, task)
             case "playbook_on_stats":
                 self.hosts = _stats(data)
                 self.touched |= any(host.changed for host in self.hosts.values())
 
+    def _shown(self, text: str) -> str:
+        # Before anything is cut or folded: half a secret is not found any more.
+        return hidden(text, self.secrets)
 
-def read_events(artifacts: Path) -> Events:
+    def _said(self, result: Mapping[str, Any]) -> str:
+        words = str(result.get("msg") or result.get("censored") or "no words")
+        detail = str(result.get("stderr") or "").strip()
+        return " ".join(self._shown(f"{words} {detail}").split())[:_WORDS]
+
+    def _difference(self, diff: Any) -> str:
+        parts = diff if isinstance(diff, list) else [diff]
+        lines: list[str] = []
+        for part in parts:
+            if isinstance(part, Mapping) and "prepared" in part:
+                lines.append(self._shown(str(part["prepared"])))
+            elif isinstance(part, Mapping) and {"before", "after"} <= part.keys():
+                before, after = (self._shown(_text(part[side])).splitlines() for side in ("before", "after"))
+                old, new = (self._shown(str(part.get(f"{side}_header") or side)) for side in ("before", "after"))
+                lines += difflib.unified_diff(before, after, old, new, lineterm="", n=1)
+        return "".join(f"\n{line}" for line in lines)
+
+
+def read_events(artifacts: Path, secrets: Sequence[str]) -> Events:
     """The events in ansible-runner's folder of one run, in their order. Of what cannot be read the worst is taken."""
-    events = Events()
+    events = Events(secrets)
     numbered = []
     for file in (artifacts / "job_events").glob("*.json"):
         number = file.name.partition("-")[0]
@@ -94,15 +117,16 @@ def read_events(artifacts: Path) -> Events:
     return events
 
 
-def last_words(artifacts: Path) -> str:
-    """The end of what ansible-playbook printed, without colours."""
+def last_words(artifacts: Path, secrets: Sequence[str]) -> str:
+    """The end of what ansible-playbook printed, without colours and secrets."""
     file = artifacts / "stdout"
     if not file.is_file():
         return ""
     with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - 4 * _WORDS))
+        start = max(0, file.stat().st_size - 4 * _WORDS)
+        stream.seek(start)
         text = stream.read().decode("utf-8", "replace")
-    return " ".join(_TERMINAL.sub("", text).split())[-_WORDS:]
+    return " ".join(hidden(_TERMINAL.sub("", text), secrets, cut_at_start=start > 0).split())[-_WORDS:]
 
 
 def _stats(data: Mapping[str, Any]) -> dict[str, HostStats]:
@@ -118,25 +142,6 @@ def _stats(data: Mapping[str, Any]) -> dict[str, HostStats]:
         )
         for host in sorted(data.get("processed") or {})
     }
-
-
-def _said(result: Mapping[str, Any]) -> str:
-    words = str(result.get("msg") or result.get("censored") or "no words")
-    detail = str(result.get("stderr") or "").strip()
-    return " ".join(f"{words} {detail}".split())[:_WORDS]
-
-
-def _difference(diff: Any) -> str:
-    parts = diff if isinstance(diff, list) else [diff]
-    lines: list[str] = []
-    for part in parts:
-        if isinstance(part, Mapping) and "prepared" in part:
-            lines.append(str(part["prepared"]))
-        elif isinstance(part, Mapping) and {"before", "after"} <= part.keys():
-            before, after = (_text(part[side]).splitlines() for side in ("before", "after"))
-            names = (str(part.get("before_header") or "before"), str(part.get("after_header") or "after"))
-            lines += difflib.unified_diff(before, after, *names, lineterm="", n=1)
-    return "".join(f"\n{line}" for line in lines)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 from service.executors.ansible_events import Events, last_words, read_events
 from service.executors.arguments import refused
 from service.executors.bounded import Finished, NotStarted, run_bounded
-from service.executors.outlived import KEY_VARIABLE
+from service.executors.hiding import hidden
+from service.executors.outlived import KEY_VARIABLE, running
+from service.executors.scratch import prefix_of, sweep
 from service.ports import ExecutorError
 
 _LOOK_SECONDS = 2.0
@@ -46,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Ran:
-    """How it ended. `words`: the end of what it printed."""
+    """How it ended. `words`: the end of what it printed. Neither these nor the events hold a secret of the request."""
 
     finished: Finished
     events: Events
@@ -59,8 +61,10 @@ def run_playbook(request: Request) -> Ran:
     ansible-runner works in a process of its own: it takes over the environment that it finds, forks, and wants signals,
     none of which may be had of a service with many threads. SIGTERM is its `cancel_callback`.
     """
+    if not running(request.key):
+        sweep(request.key)  # of an attempt that ended with the service: it holds secrets
     # The removal must not fail on what a process that is being killed still writes.
-    with tempfile.TemporaryDirectory(prefix="suture-ansible-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix=prefix_of(request.key), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:
             _prepare(folder, request)
@@ -83,8 +87,10 @@ def run_playbook(request: Request) -> Ran:
             raise
         if finished.timed_out or finished.cancelled:
             _end_all(request.key)
-        words = last_words(artifacts) or finished.stderr.text.strip()[-400:]
-        return Ran(finished, read_events(artifacts), words)
+        secrets = tuple(request.secret_values.values())
+        complaint = hidden(finished.stderr.text, secrets, cut_at_start=finished.stderr.truncated).strip()
+        words = last_words(artifacts, secrets) or complaint[-400:]
+        return Ran(finished, read_events(artifacts, secrets), words)
 
 
 def _argv(folder: Path, request: Request) -> list[str]:

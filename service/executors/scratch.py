@@ -39,7 +39,7 @@ def scratch(key: str) -> Iterator[Scratch]:
     Raises ExecutorError where they cannot be made.
     """
     try:
-        made = tempfile.TemporaryDirectory(prefix=_prefix(key))
+        made = tempfile.TemporaryDirectory(prefix=prefix_of(key))
         folders = Scratch(Path(made.name))
     except OSError as error:
         raise refused(f"no folder can be made for the run: {error.strerror}") from error
@@ -54,7 +54,7 @@ def scratch(key: str) -> Iterator[Scratch]:
 
 def sweep(key: str) -> None:
     """Remove the folders of a run of `key` that ended with the service that started it. Call it when none goes on."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(key)}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix_of(key)}*"):
         try:
             if folder.lstat().st_uid == os.geteuid():  # everybody may make a folder of this name in /tmp
                 rmtree(folder)
@@ -62,5 +62,6 @@ def sweep(key: str) -> None:
             _log.warning("%s, the folder of an earlier run, cannot be removed: %s", folder, error.strerror)
 
 
-def _prefix(key: str) -> str:
+def prefix_of(key: str) -> str:
+    """How the name of such a folder begins: by it `sweep` finds what is left of a run."""
     return f"suture-run-{sha256_hex(key)[:16]}-"

@@ -1,6 +1,9 @@
 """Real playbooks through the real ansible-runner, on hosts that are this machine (connection local)."""
 
+import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +34,11 @@ PLAYBOOKS: dict[str, list[dict]] = {
     "note": [{"name": "Write the note", "ansible.builtin.lineinfile": NOTE}],
     "was-noted": [{"name": "Look", "ansible.builtin.command": {"argv": ["test", "-e", "{{ folder }}/note"]}}],
     "fails-clean": [FAIL],
+    "fails-at-length": [{"name": "Give up", "ansible.builtin.fail": {"msg": "{{ 'x' * 390 }} {{ token }}"}}],
+    "ends-the-service": [
+        {"name": "End it", "ansible.builtin.command": {"argv": ["kill", "-9", "{{ text }}"]}},
+        {"name": "Write the note", "ansible.builtin.lineinfile": NOTE},
+    ],
     "fails-dirty": [{"name": "Write the note", "ansible.builtin.lineinfile": NOTE}, FAIL],
     "fails-halfway": [{"name": "Half", "ansible.builtin.shell": {"cmd": "touch {{ folder }}/half; exit 3"}}],
     "sleeps": [SLEEP],
@@ -87,6 +95,7 @@ class World:
         books["command"] |= {"check_observes": True}
         books["fails-dirty"] |= {"observe": "was-noted.yml"}
         books["notes-late"] |= {"observe": "was-noted.yml"}
+        books["ends-the-service"] |= {"idempotent": True}
         books["fails-clean"] |= {"idempotent": True}
         return {
             "project": str(self.project),
@@ -171,7 +180,7 @@ def test_dry_run_then_act_then_observe(world, monkeypatch):
     # A value of an incident is data: it was not read as a template.
     assert (world.folder / "note").read_text() == "{{ lookup('env', 'HOME') }} ü\n"
     assert executor.observe(one) is Effect.HAPPENED
-    assert not list(world.folder.glob("suture-ansible-*"))
+    assert not list(world.folder.glob("suture-*"))
 
 
 def test_a_failure_that_changed_nothing_did_not_happen(world):
@@ -181,6 +190,54 @@ def test_a_failure_that_changed_nothing_did_not_happen(world):
     assert "s3cret" not in str(error)
     with pytest.raises(ExecutorError, match=r"check mode of fails-clean: web-1: Give up.*\*\*\*"):
         executor.dry_run(call("fails-clean"))
+
+
+def test_half_a_secret_is_kept_out_of_words_that_are_cut(world):
+    error = fails(world.executor(secrets={"token": "env:TOKEN"}), call("fails-at-length"), r"xxx \*\*\*")
+    assert "s3c" not in str(error)
+
+
+def test_a_secret_that_can_be_read_no_more_after_the_run_does_not_undo_it(world):
+    read = []
+
+    def secret(reference: str) -> str:
+        read.append(reference)
+        if len(read) > 2:  # at the start, and for the run
+            raise BadInput("it is gone")
+        return "s3cret"
+
+    config = world.config(secrets={"token": "env:TOKEN"})
+    config["playbooks"] = {"note": config["playbooks"]["note"]}
+    executor = AnsibleExecutor.build(config, Context(clock=utc_now, secret=secret))
+    assert executor.act(call("note"))["changed"] == ("web-1: Write the note",)
+
+
+SERVICE = """
+import json, os, sys
+from datetime import timedelta
+from models.domain.base import utc_now
+from service.executors.ansible import AnsibleExecutor
+from service.ports import Call, Context
+config, key = json.load(sys.stdin)
+arguments = {"playbook": "ends-the-service", "limit": ["web-1"], "variables": {"text": str(os.getpid())}}
+executor = AnsibleExecutor.build(config, Context(clock=utc_now, secret=lambda reference: "s3cret"))
+executor.act(Call(key, "run", arguments, timedelta(seconds=60)))
+"""
+
+
+def test_the_secrets_of_a_run_whose_service_was_killed_are_removed_when_it_is_asked_for(world):
+    config, one = world.config(secrets={"token": "env:TOKEN"}), call("ends-the-service", text="0")
+    environment = {**os.environ, "TMPDIR": str(world.folder)}
+    killed = subprocess.run(
+        [sys.executable, "-c", SERVICE], input=json.dumps([config, one.key]), text=True, env=environment, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = world.folder.glob("suture-*/env/extravars")
+    assert "s3cret" in left.read_text()
+    assert left.stat().st_mode & 0o777 == 0o600
+    assert world.executor().observe(one) is Effect.REPEATABLE
+    assert (world.folder / "note").exists(), "the run went on, and was waited for"
+    assert not list(world.folder.glob("suture-*"))
 
 
 def test_a_failure_after_a_change_is_not_known_and_the_second_playbook_knows(world):
@@ -236,7 +293,7 @@ def test_a_run_that_is_ended_leaves_no_process(world, by, monkeypatch):
     assert ("ended after 1m" if by == "time" else "cancelled by a person") in str(error)
     assert error.effect is Effect.UNKNOWN
     assert left_running() == []
-    assert not list(world.folder.glob("suture-ansible-*"))
+    assert not list(world.folder.glob("suture-*"))
 
 
 def test_a_run_that_outlived_the_service_is_waited_for_before_anyone_asks(world):
