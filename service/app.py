@@ -35,6 +35,7 @@ from service.remediation.starting import Starting
 from service.remediation.tickets import TicketOutbox
 from service.remediation.workflow import Remediation, Steps
 from service.security.secrets import resolve_secret
+from service.security.webhooks import Webhooks
 from service.settings import Settings
 from service.state_folder import make_state_folder
 from service.store.audit import AuditLog
@@ -57,6 +58,7 @@ WORKS = ("all", "worker")
 
 def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     """Everything of one installation; nothing runs yet. Raises BadInput for settings that cannot be used."""
+    webhooks = Webhooks(settings.webhooks)
     make_state_folder(settings.state_dir)
     database = open_database(settings.database)
     audit = AuditLog(database, clock, sealing_key(settings))
@@ -126,6 +128,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         executions=executions,
         recommendations=recommendations,
         keys=keys,
+        webhooks=webhooks,
         kill_switch=kill_switch,
         maintenance=Maintenance(database, audit, clock),
         detector_states=states,

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 
+from sqlalchemy import Connection
+
 from models.correlation import quiet
 from models.correlation.correlate import REOPEN_WITHIN
 from models.detection.batch import Batch
@@ -17,6 +19,7 @@ from models.domain.signal import Signal
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.store.database import Database
+from service.store.deliveries import Deliveries
 from service.store.incidents import Incidents
 from service.store.samples import SampleStore
 from service.store.state import CorrelationMemory, DetectorStates
@@ -56,6 +59,7 @@ class Intake:
         self._settings = settings
         self._clock = clock
         self._memory = CorrelationMemory()
+        self._deliveries = Deliveries(database, clock)
         # The detector's state is one: batches are scored in the order in which they come.
         self._detecting = threading.Lock()
         self._detects = False
@@ -99,6 +103,18 @@ class Intake:
         changed = self._correlate(signals)
         return [self._receipt(signal, changed) for signal in signals]
 
+    def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
+        """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.
+
+        One transaction has both: a delivery that could not be taken in is not known, and may come again.
+        """
+        share = self._pipeline.failing_share()
+        with self._database.write() as connection:
+            if not self._deliveries.add(connection, webhook, identifier):
+                return None
+            changed = self._correlate_in(connection, signals, share)
+        return [self._receipt(signal, changed) for signal in signals]
+
     def resolve_quiet(self) -> list[str]:
         """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
         resolved = []
@@ -113,25 +129,28 @@ class Intake:
         return resolved
 
     def _correlate(self, signals: Sequence[Signal]) -> list[Incident]:
-        now = self._clock()
         share = self._pipeline.failing_share()
         with self._database.write() as connection:
-            self._database.lock(connection, _CORRELATE)
-            memory = self._memory.load(connection)
-            active = self._incidents.active(connection)
-            recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
-            found = self._pipeline.correlate(signals, active, recent, memory)
-            assessed = partial(self._pipeline.assess, failing_share=share)
-            changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
-            for incident in (*found.updated, *found.reopened):
-                changed.append(self._incidents.save(connection, assessed(incident)))
-                for entry in incident.timeline:
-                    self._incidents.note(connection, incident.id, entry.kind, entry.text, entry.data)
-            for incident in found.reopened:
-                reason = "its signals came back shortly after it ended"
-                self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
-            if found.memory != memory:
-                self._memory.save(connection, found.memory)
+            return self._correlate_in(connection, signals, share)
+
+    def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> list[Incident]:
+        now = self._clock()
+        self._database.lock(connection, _CORRELATE)
+        memory = self._memory.load(connection)
+        active = self._incidents.active(connection)
+        recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
+        found = self._pipeline.correlate(signals, active, recent, memory)
+        assessed = partial(self._pipeline.assess, failing_share=share)
+        changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
+        for incident in (*found.updated, *found.reopened):
+            changed.append(self._incidents.save(connection, assessed(incident)))
+            for entry in incident.timeline:
+                self._incidents.note(connection, incident.id, entry.kind, entry.text, entry.data)
+        for incident in found.reopened:
+            reason = "its signals came back shortly after it ended"
+            self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
+        if found.memory != memory:
+            self._memory.save(connection, found.memory)
         return changed
 
     def _receipt(self, signal: Signal, changed: Sequence[Incident]) -> SignalReceipt:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.pipeline import Pipeline
     from service.ports import Executor, Source, Ticketing
     from service.remediation.workflow import Remediation
+    from service.security.webhooks import Webhooks
     from service.settings import Settings
     from service.store.audit import AuditLog
     from service.store.database import Database
@@ -44,6 +45,7 @@ class Parts:
     executions: Executions
     recommendations: Recommendations
     keys: Keys
+    webhooks: Webhooks
     kill_switch: KillSwitch
     maintenance: Maintenance
     detector_states: DetectorStates

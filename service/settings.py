@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -51,6 +51,27 @@ class Adapter(Frozen):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+SignalFormat = Literal["signals", "alertmanager"]
+"""What a body of signals is written in: our own form, or what Alertmanager's webhook receiver gets."""
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class WebhookSettings(Frozen):
+    """One sender that signs what it sends to `/v1/webhooks/NAME`.
+
+    `secret`: a reference, `env:NAME` or `file:PATH`, or a list of them while one is being changed: any of them holds.
+    """
+
+    secret: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1, max_length=8)]
+    format: SignalFormat = "signals"
+
+
+WebhookName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
 class Settings(BaseSettings):
     """One installation's settings."""
 
@@ -85,6 +106,9 @@ class Settings(BaseSettings):
     """Series beyond this many are refused and counted, so that a label explosion cannot take the service down."""
     source: Adapter = Adapter(name="embedded")
     """Who answers the queries of checks: `embedded`, or `prometheus` with its URL."""
+
+    webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
+    """Who may send signals by signature (Standard Webhooks), each under a name of its own in the path."""
 
     # Detection and correlation
     detector: Adapter = Adapter(name="lockstep")

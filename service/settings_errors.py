@@ -20,6 +20,7 @@ _EXAMPLES = {
     "detector": '{"name": "lockstep"}',
     "embedder": '{"name": "minilm"}',
     "source": '{"name": "embedded"}',
+    "webhooks": '{"ci": {"secret": "env:CI_WEBHOOK_SECRET"}}',
     "ticketing": '{"name": "embedded"}',
 }
 """JSON is YAML too: one example serves the environment and the file."""

@@ -23,6 +23,7 @@ from service.api import (
     signals,
     telemetry,
     tickets,
+    webhooks,
 )
 from service.api.middleware import Around, BodyLimit
 from service.parts import Parts
@@ -32,8 +33,8 @@ MAX_BODY_BYTES = 10_000_000
 """About 100,000 samples as JSON: senders with more send several batches."""
 
 _RESOURCES = (
-    telemetry, signals, incidents, recommendations, executions, runbooks, tickets, autonomy, audit, kill_switch,
-    maintenance, replicas, keys, health, metrics, reports,
+    telemetry, signals, webhooks, incidents, recommendations, executions, runbooks, tickets, autonomy, audit,
+    kill_switch, maintenance, replicas, keys, health, metrics, reports,
 )  # fmt: skip
 
 

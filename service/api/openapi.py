@@ -72,7 +72,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     shared = {"401": "No key, or one that is not known.", "403": "The key's role is too low."} if role else {}
     if "422" in operation["responses"]:
         shared["422"] = "Bad input: `errors` says where."
-    if "requestBody" in operation:
+    if "requestBody" in operation and role:
         shared |= {
             "400": "The body is not JSON.",
             "413": "The body is too large.",

@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 
 from models.domain.errors import BadInput, SutureError, Unauthenticated
@@ -48,6 +49,13 @@ class NothingValid(BadInput):
         self.problems = tuple(problems)
 
 
+class MalformedJson(BadInput):
+    """A body that is not JSON."""
+
+    status = 400
+    title = "malformed JSON"
+
+
 def problem(
     status: int, title: str, detail: str, *, instance: str, errors: Sequence[Problem] = (), **more: Any
 ) -> JSONResponse:
@@ -69,7 +77,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SutureError, _suture_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(OperationalError, _database_error)
+    for failure in (OperationalError, InterfaceError, NoFreeConnection):
+        app.add_exception_handler(failure, _database_error)
 
 
 def _suture_error(request: Request, error: Exception) -> JSONResponse:

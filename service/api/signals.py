@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Body
 from pydantic import SkipValidation
 
-from models.domain.base import Clock, Frozen
-from models.domain.errors import BadInput
-from models.domain.signal import Signal
+from models.domain.base import Frozen
 from service.api import examples
 from service.api.dependencies import PartsOf, answers, resource, takes
 from service.api.problems import NothingValid, PlaceProblem
-from service.contract import SignalInput, read_signal
-from service.json_input import Problem
+from service.contract import SignalInput
+from service.intake import SignalReceipt
+from service.parts import Parts
 from service.security.auth import SENDER
+from service.settings import SignalFormat
+from service.signal_formats import ReadSignals, read_signals
 
 router = resource("telemetry")
-
-MAX_SIGNALS = 10_000
-"""In one request; more come in several."""
 
 
 class SignalList(Frozen):
@@ -61,42 +60,30 @@ SignalsBody = Annotated[
     openapi_extra=takes(examples.SIGNALS),
     dependencies=[SENDER],
 )
-def send_signals(parts: PartsOf, body: SignalsBody) -> SignalReport:
-    """A list of signals, or `{"signals": [...]}`.
+def send_signals(parts: PartsOf, body: SignalsBody, format: SignalFormat = "signals") -> SignalReport:
+    """A list of signals, or `{"signals": [...]}`; with `format=alertmanager` what Alertmanager sends to a webhook.
 
     Each is checked by itself: the answer lists those that were taken (stored durably by then) and those that were
     refused, with the path and the reason. 422 where none was valid.
     """
-    accepted, refused = _read(body, parts.clock)
-    if not accepted:
-        raise NothingValid(refused)
-    receipts = parts.intake.signals([signal for _, signal in accepted])
+    read = valid_signals(body, format, parts)
+    return report(read, parts.intake.signals(read.signals))
+
+
+def valid_signals(body: Any, form: SignalFormat, parts: Parts) -> ReadSignals:
+    """The signals of a body. Raises NothingValid, or BadInput where it has another form."""
+    read = read_signals(body, form, parts.clock())
+    if not read.accepted:
+        raise NothingValid(read.refused)
+    return read
+
+
+def report(read: ReadSignals, receipts: Sequence[SignalReceipt]) -> SignalReport:
+    """The answer, once they were taken in."""
     return SignalReport(
         accepted=tuple(
             AcceptedSignal(path=path, fingerprint=receipt.fingerprint, incident=receipt.incident, note=receipt.note)
-            for (path, _), receipt in zip(accepted, receipts, strict=True)
+            for (path, _), receipt in zip(read.accepted, receipts, strict=True)
         ),
-        refused=tuple(PlaceProblem(**each) for each in refused),
+        refused=tuple(PlaceProblem(**each) for each in read.refused),
     )
-
-
-def _read(body: Any, clock: Clock) -> tuple[list[tuple[str, Signal]], list[Problem]]:
-    items, root = _items(body)
-    accepted: list[tuple[str, Signal]] = []
-    refused: list[Problem] = []
-    for index, item in enumerate(items):
-        path = f"{root}[{index}]"
-        try:
-            accepted.append((path, read_signal(item, root=path, now=clock())))
-        except BadInput as error:
-            refused.append(Problem(path=error.where or path, problem=error.problem))
-    return accepted, refused
-
-
-def _items(body: Any) -> tuple[list[Any], str]:
-    items, root = (body.get("signals"), "$.signals") if isinstance(body, dict) else (body, "$")
-    if not isinstance(items, list) or not items:
-        raise BadInput('send a list of signals that is not empty, or {"signals": [...]}', where=root)
-    if len(items) > MAX_SIGNALS:
-        raise BadInput(f"{len(items)} signals in one request; send at most {MAX_SIGNALS}", where=root)
-    return items, root

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import BadInput, SutureError, Unavailable
 from service.cli.output import counted, shown
-from service.cli.reach import context, executors, scraping, source, ticketing
+from service.cli.reach import context, executors, scraping, source, ticketing, webhooks
 from service.state_folder import check_state_folder
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("runbooks", _runbooks),
     ("executors", executors),
     ("scraping", scraping),
+    ("webhooks", webhooks),
     ("source", source),
     ("detector", _detector),
     ("ticketing", ticketing),

@@ -98,6 +98,14 @@ def source(settings: Settings) -> str:
     return f"{built.name} answers"
 
 
+def webhooks(settings: Settings) -> str:
+    """Who may send signals by signature; their secrets can be read and used."""
+    from service.security.webhooks import Webhooks
+
+    Webhooks(settings.webhooks)
+    return ", ".join(f"{name} ({each.format})" for name, each in settings.webhooks.items()) or "none"
+
+
 def ticketing(settings: Settings) -> str:
     """The tracker accepts its section, its secrets can be read. Nothing is sent."""
     from service.registry import ITSM, build

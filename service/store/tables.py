@@ -223,6 +223,17 @@ keys = Table(
     Column("revoked_at", String(40)),
 )
 
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("webhook", String(63), primary_key=True),
+    # SHA-256 of the sender's identifier, which may be of any length.
+    Column("digest", String(64), primary_key=True),
+    # Unix seconds by the database's own clock, as for replicas.
+    Column("taken_at", Float, nullable=False),
+    Index("deliveries_taken_at", "taken_at"),
+)
+
 switches = Table(
     "switches",
     metadata,

@@ -23,6 +23,7 @@ from service.intake import Intake
 from service.itsm.embedded import EmbeddedTicketing
 from service.parts import Parts
 from service.pipeline import Pipeline
+from service.security.webhooks import Webhooks
 from service.settings import Settings
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
@@ -133,7 +134,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
             Parts(
                 settings=settings, clock=clock, database=database, audit=audit, incidents=incidents,
                 executions=executions, recommendations=recommendations,
-                keys=Keys(database, audit, clock), levels=levels, shadows=shadows,
+                keys=Keys(database, audit, clock), webhooks=Webhooks(settings.webhooks), levels=levels, shadows=shadows,
                 kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,

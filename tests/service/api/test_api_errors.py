@@ -1,7 +1,8 @@
 import logging
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.testclient import TestClient
 
 from service.api import create_api
@@ -93,8 +94,15 @@ def test_a_crash_shows_an_id_and_nothing_else(api, caplog, monkeypatch):
     assert "hunter2" in caplog.text
 
 
-def test_a_database_that_does_not_answer_is_unavailable(api, monkeypatch):
-    error = OperationalError("SELECT secret", {}, Exception("disk I/O error"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("SELECT secret", {}, Exception("disk I/O error")),
+        InterfaceError("SELECT secret", {}, Exception("the connection is closed")),
+        NoFreeConnection("QueuePool limit of size 10 overflow 20 reached"),
+    ],
+)
+def test_a_database_that_does_not_answer_is_unavailable(api, monkeypatch, error):
     monkeypatch.setattr(api.parts.incidents, "page", fail(error))
     answer = api("GET", "/v1/incidents")
     assert answer.status_code == 503
