@@ -10,6 +10,9 @@ from service.cli.options import AsJson, Data, Limit
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 
+_LAST = 2**63 - 1
+"""The largest number that a row can have."""
+
 
 @app.command()
 def verify(
@@ -47,7 +50,7 @@ def head(data: Data = None) -> None:
 
 @app.command("list")
 def list_entries(
-    after: Annotated[int, typer.Option(min=0, help="Only entries after this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=_LAST, help="Only entries after this number.")] = 0,
     subject: Annotated[str | None, typer.Option(help="Only of this incident, execution or key.")] = None,
     limit: Limit = 100,
     as_json: AsJson = False,

@@ -53,6 +53,12 @@ def _in_one_line() -> Iterator[None]:
     except SutureError as error:
         _say(str(error))
         raise typer.Exit(2 if isinstance(error, BadInput) else 1) from error
+    except UnicodeEncodeError as error:
+        # What a shell passes that is not UTF-8 comes as half of a surrogate pair, which no database takes.
+        if not any("\ud800" <= character <= "\udfff" for character in error.object):
+            raise
+        _say(f"{error.object!a} is not UTF-8 text; write it in UTF-8")
+        raise typer.Exit(2) from error
     except typer.TyperException as error:
         if "\n" in error.message:  # the help, where the command line ends too early
             raise

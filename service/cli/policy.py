@@ -137,7 +137,7 @@ def _time(text: str | None) -> datetime | None:
         return None
     try:
         return utc_now() - parse_duration(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         at = datetime.fromisoformat(text)

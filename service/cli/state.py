@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.domain.errors import BadInput
+from models.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from service.guard.approvals import Approvals
@@ -55,7 +55,12 @@ def open_state(data: Path | None, *, create: bool = False) -> Iterator[State]:
 
 @contextmanager
 def repositories(settings: Settings) -> Iterator[State]:
-    """The repositories over the database of `settings`, which is made and migrated where needed."""
+    """The repositories over the database of `settings`, which is made and migrated where needed.
+
+    Raises Unavailable where it cannot be opened, or fails while it is used.
+    """
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
     from models.domain.base import utc_now
     from service.guard.approvals import sealing_key
     from service.store.audit import AuditLog
@@ -79,6 +84,8 @@ def repositories(settings: Settings) -> Iterator[State]:
             keys=Keys(database, audit, utc_now),
             kill_switch=KillSwitch(database, audit),
         )
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"the database {database.shown} does not do what is asked: {error.orig}") from error
     finally:
         database.close()
 

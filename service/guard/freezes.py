@@ -69,12 +69,20 @@ def _weekly(freeze: Freeze, day: date, zone: ZoneInfo) -> tuple[datetime, dateti
 
 
 def _written(at: datetime, zone: ZoneInfo, *, last: bool) -> datetime:
-    return at.astimezone(UTC) if at.tzinfo is not None else _instant(at, zone, last=last)
+    return _utc(at) if at.tzinfo is not None else _instant(at, zone, last=last)
+
+
+def _utc(at: datetime) -> datetime:
+    """The same instant in UTC. Who writes the year 9999 means for ever: that ends with the calendar."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if at.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def _instant(wall: datetime, zone: ZoneInfo, *, last: bool) -> datetime:
     """When a wall clock of the zone shows that time: the first or the last such instant."""
-    early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    early, late = sorted(_utc(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     if _wall(early, zone) == wall:
         return late if last else early
     # It never shows it: the clock jumps over it somewhere between the two, which are whole seconds.

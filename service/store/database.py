@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from models.domain.base import Clock
 from models.domain.errors import BadInput, Unavailable
@@ -82,7 +82,7 @@ class Database:
                 self.lock(connection, "migrate")
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-        except OperationalError as error:
+        except DBAPIError as error:  # not there, no database, or not ours to write: each says it in its own words
             raise Unavailable(f"the database {self.shown} cannot be opened: {error.orig}") from error
         except CommandError as error:  # a revision that this version does not have
             words = f"the database {self.shown} was written by a newer Suture; run that version, or another database"

@@ -46,12 +46,12 @@ class Maintenance:
     ) -> MaintenanceWindow:
         """Plan a window; once this returns, nothing starts within it. Raises BadInput where it would have no time."""
         if ends_at <= starts_at:
-            raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start", where="to")
+            raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start")
         if ends_at <= self._clock():
-            raise BadInput(f"the window ended already, at {ends_at.isoformat()}", where="to")
+            raise BadInput(f"the window ended already, at {ends_at.isoformat()}")
         window = MaintenanceWindow(
-            id="", service=service, environment=environment, starts_at=starts_at.astimezone(UTC),
-            ends_at=ends_at.astimezone(UTC), reason=reason, by=actor,
+            id="", service=service, environment=environment, starts_at=_utc(starts_at), ends_at=_utc(ends_at),
+            reason=reason, by=actor,
         )  # fmt: skip
         with self._database.write() as connection:
             # A start that is being admitted now is before the window, or sees it.
@@ -87,7 +87,7 @@ class Maintenance:
             window = window.model_copy(update={"ended_at": now, "ended_by": actor})
             changed = update(maintenance).where(maintenance.c.number == number)
             connection.execute(changed.values(ends_at=_stamp(now), document=_document(window)))
-            self._audit.append(connection, "maintenance.ended", identifier, _document(window), actor)
+            self._audit.append(connection, "maintenance.ended", window.id, _document(window), actor)
         return window
 
 
@@ -111,6 +111,13 @@ def _document(window: MaintenanceWindow) -> dict[str, Any]:
 
 def _window(number: int, document: dict[str, Any]) -> MaintenanceWindow:
     return MaintenanceWindow.model_validate({**document, "id": f"{_PREFIX}{number}"})
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise BadInput(f"{at.isoformat()} lies outside of the calendar; write an earlier year than 9999") from error
 
 
 def _stamp(at: datetime) -> str:

@@ -77,4 +77,5 @@ def test_what_changes_nothing_says_so(suture, policies, installation):
     assert "1 decisions, 0 would be different" in answer.stderr
     later = suture("policy", "test", policies(NIGHT), "--since", "2999-01-01", "--data", str(installation), "--json")
     assert json.loads(later.stdout)["decisions"] == 0
-    assert suture("policy", "test", folder, "--since", "soon", "--data", str(installation)).exit_code == 2
+    for since in ("soon", "99999999d"):
+        assert suture("policy", "test", folder, "--since", since, "--data", str(installation)).exit_code == 2

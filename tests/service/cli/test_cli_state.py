@@ -128,6 +128,7 @@ def test_maintenance_is_planned_shown_and_ended(suture, installation):
         ("2099-01-01T05:00Z", "tomorrow", "is no ISO time; write for example"),
         ("2099-01-01T05:00Z", "2099-01-01T05:30+01:00", "is not after its start"),
         ("2019-01-01T05:00Z", "2019-01-01T06:00Z", "ended already"),
+        ("2099-01-01T05:00Z", "9999-12-31T23:59:59-12:00", "lies outside of the calendar"),
     ],
 )
 def test_a_window_that_cannot_be_meant_is_refused(suture, installation, begins, ends, words):
@@ -137,3 +138,36 @@ def test_a_window_that_cannot_be_meant_is_refused(suture, installation, begins, 
     )  # fmt: skip
     assert told.exit_code == 2
     assert words in told.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("execution", "show", "\udcff"),
+        ("incident", "list", "--environment", "\udcff"),
+        ("audit", "list", "--after", "9" * 20),
+    ],
+)
+def test_what_no_database_can_take_is_one_line_and_exit_2(suture, installation, arguments):
+    told = suture(*arguments, "--data", str(installation))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("suture: ")
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_database_that_fails_while_it_is_used_is_one_line_and_exit_1(suture, installation, stored):
+    with stored() as state, state.database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE executions")
+    told = suture("execution", "list", "--data", str(installation))
+    assert told.exit_code == 1
+    assert "no such table: executions" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_database_is_one_line_and_exit_1(suture, folder):
+    folder.mkdir()
+    (folder / "suture.db").write_bytes(b"no database at all" * 100)
+    told = suture("kill-switch", "on", "--data", str(folder))
+    assert told.exit_code == 1
+    assert "file is not a database" in told.stderr
+    assert told.stderr.count("\n") == 1

@@ -157,3 +157,15 @@ def test_an_unquoted_time_in_the_settings_file_is_refused_and_not_read_as_anothe
     monkeypatch.setenv("SUTURE_CONFIG", str(file))
     with pytest.raises(BadInput, match=r'write it in quotes, for example "22:00"'):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        {"start": "2026-01-01T00:00:00", "end": "9999-12-31T23:59:59", "timezone": "America/New_York"},
+        {"start": "0001-01-01T00:00:00", "end": "9999-12-31T23:59:59", "timezone": "Europe/Berlin"},
+        {"start": "2026-01-01T00:00:00Z", "end": "9999-12-31T23:59:59-05:00"},
+    ],
+)
+def test_a_freeze_for_ever_holds(once):
+    assert until(datetime(2026, 3, 1, tzinfo=UTC), freeze(**once)).year == 9999
