@@ -9,7 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_SUFFIX = ".candidate"
+SUFFIX = ".candidate"
+"""How the name of a candidate ends. It begins with a dot and the name of the file that it may replace."""
 _STALE = 3600.0
 """Seconds after which a candidate is of an attempt that was killed: no act takes that long."""
 
@@ -20,8 +21,8 @@ def write_beside(path: Path, data: bytes, *, mode: int) -> Path:
     It has the owner, the group and the mode of the file that it may replace, so that the file's readers can read it;
     `mode` where there is none yet. Raises OSError, with no candidate left.
     """
-    _remove_stale(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)
+    remove_stale(path)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent)
     candidate = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -68,8 +69,9 @@ def _like(path: Path, descriptor: int, mode: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
-def _remove_stale(path: Path) -> None:
-    for old in path.parent.glob(f".{path.name}.*{_SUFFIX}"):
+def remove_stale(path: Path) -> None:
+    """Remove the candidates for `path` of attempts that were killed. Raises OSError."""
+    for old in path.parent.glob(f".{path.name}.*{SUFFIX}"):
         with suppress(FileNotFoundError):  # another process was quicker
             if time.time() - old.stat().st_mtime > _STALE:
                 old.unlink()

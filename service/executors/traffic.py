@@ -169,7 +169,7 @@ class TrafficExecutor:
             try:
                 attempt.tell(attempt.to)
             except ExecutorError as error:
-                raise _put_back(attempt, current, error) from error
+                raise _put_back(attempt, _old(attempt, current, call.before), error) from error
         finally:
             lock.release()
         before = call.before.get("pool") or (current.pool if current else None)
@@ -179,9 +179,9 @@ class TrafficExecutor:
         """By the file, and by the `status` page where there is one.
 
         HAPPENED where the file names the pool and it answers, or where there is nothing to reload. ABSENT where the
-        file names another pool, and where nobody can tell whether the reload came about: another switch to the same
-        pool does it again, without harm. UNKNOWN where the file cannot be understood, or was put back by this call and
-        the router did not take that.
+        file names another pool. UNKNOWN where nobody can tell whether the reload came about, where the file cannot be
+        understood, and where it was put back by this call and the router did not take that: another switch to the same
+        pool does it again, without harm.
         """
         try:
             attempt = self._attempt(call)
@@ -190,7 +190,7 @@ class TrafficExecutor:
             return Effect.UNKNOWN
         told = attempt.router.status is not None or attempt.router.reload is None
         if current is not None and current.pool == attempt.to:
-            return Effect.HAPPENED if told and attempt.answers(attempt.to) else Effect.ABSENT
+            return Effect.HAPPENED if told and attempt.answers(attempt.to) else Effect.UNKNOWN
         if current is not None and current.key == call.key:
             return Effect.ABSENT if told and attempt.answers(current.pool) else Effect.UNKNOWN
         return Effect.ABSENT
@@ -206,6 +206,17 @@ class TrafficExecutor:
             raise refused(f"{inputs.router} has no pool {inputs.to}; there is {', '.join(sorted(router.pools))}")
         deadline = time.monotonic() + call.timeout.total_seconds()
         return _Attempt(inputs.router, router, inputs.to, call.key, deadline)
+
+
+def _old(attempt: _Attempt, current: Generated | None, before: Mapping[str, Any]) -> Generated | None:
+    """What to put back: the file as it was before the first attempt of this call, which may have been cut off."""
+    if current is None or (current.key, current.pool) != (attempt.key, attempt.to) or "pool" not in before:
+        return current
+    pool = before["pool"]
+    if pool is None:  # there was no file
+        return None
+    # A pool that the settings have no more cannot be written any more.
+    return rendered(attempt.name, attempt.router, pool, attempt.key) if pool in attempt.router.pools else current
 
 
 def _put_back(attempt: _Attempt, old: Generated | None, error: ExecutorError) -> ExecutorError:

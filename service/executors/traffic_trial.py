@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile
 
 from service.executors.arguments import refused
 from service.executors.reloading import run_program
+from service.executors.replacing import SUFFIX, remove_stale
 from service.executors.traffic_settings import Router
 from service.ports import ExecutorError
 
@@ -41,8 +42,9 @@ def _check(router: Router, candidate: Path, until_checked: ExitStack) -> list[st
     if router.kind == "haproxy":
         return [program, "-c", "-f", str(router.config), "-f", str(candidate)]
     # In the folder of the original: nginx reads relative paths from there.
+    remove_stale(router.config)
     prefix = f".{router.config.name}."
-    main = NamedTemporaryFile("w", dir=router.config.parent, prefix=prefix, suffix=".candidate")  # noqa: SIM115
+    main = NamedTemporaryFile("w", dir=router.config.parent, prefix=prefix, suffix=SUFFIX)  # noqa: SIM115
     until_checked.enter_context(main)
     main.write(_including(router, router.config, candidate))
     main.flush()

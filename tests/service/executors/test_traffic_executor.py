@@ -143,10 +143,21 @@ def test_a_crash_before_the_reload_is_finished_by_running_it_again(tmp_path):
         executor = make(shop=settings(file, **reach))
         port = int(reach["status"]["url"].split(":")[2].strip("/"))
         assert get(port) == "127.0.0.1:8001"
-        assert executor.observe(call("standby")) is Effect.ABSENT
+        assert executor.observe(call("standby")) is Effect.UNKNOWN, "the file is changed, so it is not absent"
         executor.act(call("standby"))
         assert get(port) == "127.0.0.1:8002"
         assert executor.observe(call("standby")) is Effect.HAPPENED
+
+
+def test_an_attempt_after_a_crash_puts_back_what_was_there_before_the_first(tmp_path):
+    file = first(tmp_path)
+    with json_router(file) as reach:
+        executor = make(shop=settings(file, **reach))
+        before = executor.snapshot(call("deaf"))
+        make(shop=settings(file)).act(call("deaf", before=before))  # no reload: the service ended just before it
+        error = refuses(executor, call("deaf", before=before), "does not send to deaf.*primary is in place again")
+        assert error.effect is Effect.ABSENT
+        assert json.loads(file.read_text())["pool"] == "primary"
 
 
 def test_a_check_that_refuses_or_hangs_changes_nothing(tmp_path):

@@ -1,5 +1,6 @@
 """Real nginx and real HAProxy, as ordinary processes on loopback, while requests pass through them."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -145,7 +146,11 @@ def test_a_configuration_that_does_not_include_the_file_is_refused(tmp_path):
     with nginx(tmp_path) as (port, settings):
         elsewhere = tmp_path / "elsewhere.conf"
         elsewhere.write_text(Path(settings["file"]).read_text())
+        copy = tmp_path / ".nginx.conf.x.candidate"  # of an attempt that was killed while it was checked
+        copy.touch()
+        os.utime(copy, (0, 0))
         with pytest.raises(ExecutorError, match="does not include") as caught:
             make(shop=settings | {"file": str(elsewhere)}).act(call("standby"))
         assert caught.value.effect is Effect.ABSENT
+        assert not copy.exists()
         assert get(port) == "primary"
