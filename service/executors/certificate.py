@@ -104,8 +104,14 @@ class _Attempt:
         except ExecutorError as error:
             raise refused(str(error)) from error
         except OSError as error:  # a full disk, say, or a folder that may not be written; between two files perhaps
-            effect = Effect.ABSENT if self.installed() == old else Effect.UNKNOWN
+            effect = Effect.ABSENT if self._has(old) else Effect.UNKNOWN
             raise ExecutorError(f"the new pair cannot be installed: {error.strerror}", effect=effect) from error
+
+    def _has(self, pair: Pair | None) -> bool:
+        try:
+            return self.installed() == pair
+        except ExecutorError:
+            return False
 
     def serve(self, serial: str) -> None:
         """Reload, and see that the certificate of this serial is served, verified as a client does."""
@@ -201,7 +207,8 @@ class CertificateExecutor:
         """By what is served now, against the snapshot.
 
         HAPPENED where another certificate than before is served, and a client takes it. ABSENT where the one of before
-        is: another act goes on where this one stopped. UNKNOWN where the server or the snapshot does not tell.
+        is, and is installed. UNKNOWN where the files are changed, and where the server or the snapshot does not tell:
+        another act goes on where this one stopped.
         """
         try:
             attempt = self._attempt(call)
@@ -209,7 +216,9 @@ class CertificateExecutor:
             if "served" not in call.before:
                 return Effect.UNKNOWN
             if now in (call.before["served"], call.before["installed"]):
-                return Effect.ABSENT
+                pair = attempt.installed()
+                as_before = (serial_of(pair.leaf) if pair else None) == call.before["installed"]
+                return Effect.ABSENT if as_before else Effect.UNKNOWN
             return Effect.HAPPENED if served_and_valid(attempt.settings, attempt.left()) == now else Effect.UNKNOWN
         except ExecutorError:
             return Effect.UNKNOWN

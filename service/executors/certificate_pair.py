@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.executors.arguments import refused
 from service.executors.certificate_settings import Certificate
 from service.executors.replacing import put_in_place, remove, write_beside
 from service.ports import ExecutorError
@@ -77,14 +78,14 @@ def new_request(key: CertificateIssuerPrivateKeyTypes, names: tuple[str, ...]) -
 def read_pair(certificate: Path, key: Path) -> Pair | None:
     """The pair of the two files; None where one is missing, cannot be understood, or is not of the other.
 
-    Raises ExecutorError where a file is there and cannot be read.
+    Raises ExecutorError where a file is there and cannot be read (nothing was changed by that).
     """
     try:
         pair = Pair(certificate.read_bytes(), key.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ExecutorError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise refused(f"{error.filename} cannot be read: {error.strerror}") from error
     with suppress(ValueError, TypeError):  # no PEM, or a key with a password: no server could use it as it is
         return pair if pair.belongs_together() else None
     return None

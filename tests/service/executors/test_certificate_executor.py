@@ -151,7 +151,7 @@ def test_a_service_killed_before_the_reload_goes_on_without_a_second_certificate
         assert killed.returncode == -signal.SIGKILL
         installed = contents(pair)
         assert serial_in(pair[0]) != before["installed"] == served_serial(reach["serves"])
-        assert executor.observe(call(before=before)) is Effect.ABSENT
+        assert executor.observe(call(before=before)) is Effect.UNKNOWN, "the next reload would serve it"
         outputs = executor.act(call(before=before))
         assert contents(pair) == installed
         assert outputs["before_serial"] == before["installed"]
@@ -167,6 +167,7 @@ def test_a_crash_between_the_two_files_is_mended_by_another_attempt(tmp_path, au
         other = tmp_path / "other"
         other.mkdir()
         pair[1].write_bytes(authority.write_pair(other, "shop.local")[1].read_bytes())
+        assert executor.observe(call(before=before)) is Effect.UNKNOWN, "the server cannot start any more"
         outputs = executor.act(call(before=before))
         assert outputs["serial"] == served_serial(reach["serves"]) == serial_in(pair[0])
 
@@ -184,6 +185,13 @@ def test_an_authority_that_cannot_issue_is_found_by_the_dry_run(tmp_path, author
         authority.key_file.unlink()
         error = refuses(executor, call(), "cannot be read")
         assert error.effect is Effect.ABSENT
+
+
+def test_a_file_that_cannot_be_read_is_no_change(tmp_path, authority, pair):
+    executor = make(shop=settings(authority, pair, {"serves": "127.0.0.1:1"}))
+    pair[1].unlink()
+    pair[1].mkdir()
+    assert refuses(executor, call(), "key.pem cannot be read").effect is Effect.ABSENT
 
 
 def test_the_authoritys_key_is_in_no_words(tmp_path, authority, pair, caplog):
