@@ -46,10 +46,12 @@ class Webhooks:
     def __init__(self, settings: Mapping[str, WebhookSettings], secret: Callable[[str], str] = resolve_secret) -> None:
         """Raises BadInput, with the setting's name, for a secret that cannot be read or used."""
         self._formats = {name: each.format for name, each in settings.items()}
-        self._verifiers = {
-            name: [_verifier(reference, secret, f"webhooks.{name}.secret") for reference in each.secret]
+        keys = {
+            name: [_key(reference, secret, f"webhooks.{name}.secret") for reference in each.secret]
             for name, each in settings.items()
         }
+        _refuse_shared(keys)
+        self._verifiers = {name: [Webhook(key) for key in held] for name, held in keys.items()}
         # Signs nothing: a name that does not exist costs and says the same as a wrong signature.
         self._nobody = [Webhook(secrets.token_bytes(_SHORTEST))]
 
@@ -74,7 +76,7 @@ def _problem(verifier: Webhook, headers: dict[str, str], body: bytes) -> str | N
     return None
 
 
-def _verifier(reference: str, secret: Callable[[str], str], where: str) -> Webhook:
+def _key(reference: str, secret: Callable[[str], str], where: str) -> bytes:
     try:
         text = secret(reference)
     except BadInput as error:
@@ -88,4 +90,13 @@ def _verifier(reference: str, secret: Callable[[str], str], where: str) -> Webho
     if not _SHORTEST <= len(key) <= _LONGEST:
         words = f"{reference} must hold {_PREFIX} and {_SHORTEST} to {_LONGEST} bytes as base64, as the sender shows it"
         raise BadInput(words, where=where) from None
-    return Webhook(key)
+    return key
+
+
+def _refuse_shared(keys: Mapping[str, list[bytes]]) -> None:
+    # The name is not signed: what was sent to one could be sent again to the other.
+    owner: dict[bytes, str] = {}
+    for name, held in keys.items():
+        for key in held:
+            if owner.setdefault(key, name) != name:
+                raise BadInput(f"{owner[key]} has the same one; each needs its own", where=f"webhooks.{name}.secret")

@@ -197,6 +197,9 @@ BAD_SETTINGS = {
     },
     "credentials in an address": {"executors": {"http": {"targets": {"x": {"base_url": f"http://u:{TOKEN}@x.test"}}}}},
     "ticket secret": {"ticketing": {"name": "webhook", "config": {"url": "http://x.test", "secret": TOKEN}}},
+    "webhook secret": {"webhooks": {"ci": {"secret": TOKEN}}},
+    "one of two webhook secrets": {"webhooks": {"ci": {"secret": ["env:PATH", TOKEN]}}},
+    "webhook secret of a wrong type": {"webhooks": {"ci": {"secret": {"key": TOKEN}}}},
     "script secret": {"executors": {"script": {"programs": {"x": {"path": "/bin/true", "secrets": {"A": TOKEN}}}}}},
 }
 

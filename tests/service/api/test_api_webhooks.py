@@ -132,9 +132,17 @@ def test_what_is_refused_after_its_signature_held_is_told_as_elsewhere_and_may_c
 
 
 def test_one_name_knows_nothing_of_anothers_deliveries(installation):
-    hooks = {"ci": {"secret": "env:CI_SECRET"}, "slo": {"secret": "env:CI_SECRET"}}
+    hooks = {"ci": {"secret": "env:CI_SECRET"}, "slo": {"secret": "env:NEXT_SECRET"}}
     client = TestClient(create_api(installation(webhooks=hooks).parts))
-    assert [send(client, name=name).json()["repeated"] for name in ("ci", "slo", "slo")] == [False, False, True]
+    for name, secret, repeated in (("ci", SECRET, False), ("slo", OTHER, False), ("slo", OTHER, True)):
+        assert send(client, name=name, secret=secret).json()["repeated"] is repeated
+
+
+def test_two_webhooks_do_not_share_a_secret(monkeypatch):
+    monkeypatch.setenv("NEXT_SECRET", SECRET)
+    hooks = {"ci": {"secret": "env:CI_SECRET"}, "slo": {"secret": "env:NEXT_SECRET"}}
+    with pytest.raises(BadInput, match=r"webhooks.slo.secret: ci has the same one"):
+        Webhooks(load_settings(webhooks=hooks).webhooks)
 
 
 def test_both_secrets_hold_while_one_is_changed(webhook):
