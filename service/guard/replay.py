@@ -45,6 +45,9 @@ class ExecutionStore(Protocol):
 class RecommendationStore(Protocol):
     """The recommendations, as far as they are asked here."""
 
+    def get(self, identifier: str) -> Recommendation:
+        """One recommendation. Raises NotFound."""
+
     def latest(self, incident: str) -> Recommendation:
         """The newest recommendation for an incident. Raises NotFound."""
 
@@ -117,9 +120,9 @@ class Recordings:
 
     def _forbidden(self, incident: Incident, entry: TimelineEntry) -> Recorded | None:
         """A decision that led to no execution: the timeline has it, the recommendation its candidate."""
-        try:
-            made = self._recommendations.latest(incident.id)
-        except NotFound:
+        name = str(entry.data.get("execution", ""))
+        made = self._made(incident.id, name)
+        if made is None:
             return None
         kept = entry.data.get("decision")
         decision = Decision.model_validate(kept) if kept else None
@@ -127,9 +130,16 @@ class Recordings:
             candidate = ranked.candidate
             if decision.candidate_hash == candidate.hash if decision else entry.text.startswith(f"{candidate.title}: "):
                 decision = decision or _told(entry, candidate)
-                name = str(entry.data.get("execution", ""))
                 return self._recorded(incident, name, candidate, ranked.probability, decision, False)
         return None
+
+    def _made(self, incident: str, execution: str) -> Recommendation | None:
+        """What was decided on: each episode of an incident has a recommendation of its own, and the name says which."""
+        number = execution.removeprefix("EXE-").rpartition("-")[0]
+        try:
+            return self._recommendations.get(f"REC-{number}") if number else self._recommendations.latest(incident)
+        except NotFound:
+            return None
 
     def _recorded(
         self,
