@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
 
 from models.domain.base import Frozen
-from models.domain.errors import Conflict
-from models.domain.execution import CancelRequest, ExecutionState
 from models.domain.incident import Incident, IncidentStatus
 from models.domain.recommendation import Recommendation
 from service.api import examples
 from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resource, takes
 from service.api.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
+from service.incident_ending import end_incident
 from service.parts import Parts
 from service.security.auth import VIEWER, Approver, actor_of
 from service.store.incidents import incident_number
@@ -105,9 +103,4 @@ def escalate(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Inc
 
 
 def _end(parts: Parts, identifier: str, to: IncidentStatus, reason: str, actor: str) -> Incident:
-    # The status first: where it may not change, nothing is cancelled.
-    if parts.incidents.transition(identifier, to, reason, actor=actor):
-        for _, waiting in parts.executions.page(incident=identifier, state=ExecutionState.PENDING):
-            with suppress(Conflict):  # it began meanwhile: it is finished, verified and recorded
-                parts.executions.request_cancel(waiting.id, CancelRequest(by=actor, at=parts.clock(), reason=reason))
-    return parts.incidents.get(identifier)
+    return end_incident(parts.incidents, parts.executions, parts.clock, identifier, to, reason, actor)

@@ -17,6 +17,7 @@ from service.cli import (
     config,
     demo,
     doctor,
+    ending,
     evaluate,
     execution,
     incident,
@@ -104,6 +105,8 @@ def _root(
 
 
 incident.app.command("action-taken")(autonomy.action_taken)
+for word in (ending.close, ending.resolve, ending.escalate):
+    incident.app.command()(word)
 for command in (
     demo.demo,
     simulate.simulate,

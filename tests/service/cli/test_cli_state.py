@@ -171,3 +171,24 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_1(suture, folder):
     assert told.exit_code == 1
     assert "file is not a database" in told.stderr
     assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("word", "status"), [("close", "closed"), ("resolve", "resolved"), ("escalate", "escalated")])
+def test_a_person_ends_an_incident_and_what_waits_on_it(suture, installation, stored, monkeypatch, word, status):
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    told = suture("incident", word, "INC-1", "--reason", "the disk was full", "--data", str(installation))
+    assert (told.exit_code, told.stdout.split(";")[0]) == (0, f"INC-1 is {status}")
+    with stored() as state:
+        incident = state.incidents.get("INC-1")
+        assert state.executions.get("EXE-1").state == "cancelled"
+    assert (incident.status, incident.timeline[-1].text) == (status, "the disk was full")
+    assert incident.timeline[-1].data["by"] == "cli:ann"
+
+
+def test_an_incident_is_not_ended_without_a_reason_nor_twice(suture, installation):
+    data = ("--data", str(installation))
+    assert suture("incident", "close", "INC-1", *data).exit_code == 2
+    assert suture("incident", "close", "INC-1", "--reason", " ", *data).exit_code == 2
+    assert suture("incident", "close", "INC-1", "--reason", "a false alarm", *data).exit_code == 0
+    again = suture("incident", "resolve", "INC-1", "--reason", "x", *data)
+    assert (again.exit_code, again.stderr) == (1, "suture: INC-1 is closed; it cannot become resolved\n")
