@@ -61,12 +61,19 @@ class SystemdServer(Frozen):
         return command
 
 
-def _kind(section: Any) -> str:
-    return str(section.get("kind", "supervisor") if isinstance(section, Mapping) else section.kind)
+def _kind(section: Any) -> str | None:
+    if isinstance(section, Mapping):
+        return str(section.get("kind", "supervisor"))
+    return getattr(section, "kind", None)
 
 
 AnyServer = Annotated[
-    Annotated[Server, Tag("supervisor")] | Annotated[SystemdServer, Tag("systemd")], Discriminator(_kind)
+    Annotated[Server, Tag("supervisor")] | Annotated[SystemdServer, Tag("systemd")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_kind",
+        custom_error_message="must be a mapping with a url (supervisor), or with kind: systemd",
+    ),
 ]
 
 

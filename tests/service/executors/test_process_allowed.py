@@ -96,6 +96,9 @@ class TestSignal:
             r"servers\.default\.command: must be the absolute path",
         ),
         ({"servers": {"default": {"url": "unix:///s"}}, "allow": ["*"], "signals": {"*": ["NONE"]}}, "no signal NONE"),
+        ({"servers": {"default": "unix:///s"}, "allow": ["*"]}, r"servers\.default: must be a mapping with a url"),
+        ({"servers": {"default": None}, "allow": ["*"]}, r"servers\.default: must be a mapping with a url"),
+        ({"servers": {"default": {"kind": "launchd"}}, "allow": ["*"]}, "or with kind: systemd"),
         (
             {"servers": {"d": {"url": "unix:///s", "username": "plain", "password": "hunter2"}}, "allow": ["*"]},
             "given by reference",
