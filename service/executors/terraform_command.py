@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.domain.base import format_duration
 from models.domain.errors import BadInput
 from service.executors.arguments import refused
-from service.executors.bounded import Finished, run_bounded
+from service.executors.bounded import Finished, NotStarted, run_bounded
+from service.executors.hiding import hidden
 from service.executors.outlived import KEY_VARIABLE, running
 from service.executors.terraform_changes import PlanDocument, read_plan
 from service.executors.terraform_settings import Module, TerraformConfig
@@ -148,7 +149,7 @@ class Terraform:
                 output_limit=self.config.output_limit,
                 cancelled=cancelled,
             )
-        except OSError as error:
+        except NotStarted as error:
             raise refused(f"{self.config.binary} cannot be started: {error.strerror}") from error
 
     @cached_property
@@ -171,9 +172,7 @@ class Terraform:
             raise refused(str(error)) from error
 
     def _words(self, command: str, finished: Finished, said: str) -> str:
-        for secret in (self._environment[name] for name in self.module.secrets):
-            said = said.replace(secret, "***") if secret else said
-        said = said.strip()[-_LAST_WORDS:]
+        said = hidden(said, (self._environment[name] for name in self.module.secrets)).strip()[-_LAST_WORDS:]
         if finished.timed_out:
             how = f"was ended after {format_duration(self.call.timeout)}"
         else:

@@ -62,7 +62,7 @@ def make(tmp_path: Path) -> Callable[..., TerraformExecutor]:
             "public": {"type": "bool"},
         }
         config = {"binary": str(binary), "folder": str(tmp_path / "plans"), "modules": {"pool": pool | changes}}
-        secrets = {"TOKEN": "s3cret-token"}
+        secrets = {"TOKEN": "s3cret:token"}
         context = Context(clock=utc_now, secret=lambda reference: resolve_secret(reference, secrets))
         return TerraformExecutor.build(config | (top or {}), context)
 
@@ -173,6 +173,22 @@ def test_an_apply_that_does_not_heed_the_request_to_stop_is_ended_and_unknown(ma
     assert executor.observe(asked) is Effect.UNKNOWN
 
 
+def test_an_apply_that_began_is_not_taken_for_one_that_could_not(make):
+    executor = make("if verb == 'apply': time.sleep(60)")
+    digest = executor.act(call("plan"))["plan"]
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(None)
+        if len(asked) > 1:  # the first is before the start
+            raise ConnectionResetError("the database is away")
+        return False
+
+    with pytest.raises(ConnectionResetError):  # what is no ExecutorError counts as "not known"
+        executor.act(replace(call("apply", plan=digest), cancelled=cancelled))
+    assert running(KEY) == ()
+
+
 def test_a_state_that_cannot_be_read_after_the_apply_does_not_undo_it(make):
     executor = make("if verb == 'state' and state.exists(): sys.exit('the backend is away')")
     digest = executor.act(call("plan"))["plan"]
@@ -187,6 +203,10 @@ def test_a_state_that_cannot_be_read_after_the_apply_does_not_undo_it(make):
         ("if verb == 'show': print('not JSON'); sys.exit()", "not of a format that is understood"),
         ("if verb == 'show': print(' ' * 200_000); sys.exit()", "answers with more than 65536 bytes"),
         ("if verb == 'show': sys.exit('no ' + os.environ['CLOUD_TOKEN'])", r"terraform show ended with 1: no \*\*\*"),
+        (
+            "from urllib.parse import quote\nif verb == 'show': sys.exit('no ' + quote(os.environ['CLOUD_TOKEN']))",
+            r"terraform show ended with 1: no \*\*\*",
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_used_is_refused_and_no_plan_is_kept(make, tmp_path, behaviour, words):
