@@ -132,7 +132,7 @@ def _connect(
         port=database.port,
         dbname=database.database,
         user=database.user,
-        password=secret(database.password) if database.password else None,
+        password=secret(database.password) if database.password else "",  # None: libpq would look at PGPASSWORD
         passfile=f"{os.devnull}/none",  # credentials come from the settings alone
         application_name=f"suture {key}"[:63],  # NAMEDATALEN - 1: who looks at the server sees which execution this is
         client_encoding="UTF8",

@@ -301,6 +301,20 @@ def test_a_password_is_resolved_at_use_and_is_in_no_error(server):
     assert fails(executor, run("count-one"), "PASSWORD is not set").effect is Effect.ABSENT
 
 
+def test_the_services_own_password_variable_is_not_sent(server, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "of-another")
+    sent, connect = [], psycopg.connect
+
+    def watched(*args, **more):
+        connection = connect(*args, **more)
+        sent.append(connection.info.password)
+        return connection
+
+    monkeypatch.setattr(psycopg, "connect", watched)
+    server.executor().act(run("count-one"))
+    assert sent == [""]
+
+
 def test_plain_text_is_never_spoken_where_tls_is_asked_for(server):
     one = server.executor(host="127.0.0.1", port=server.relay.port, sslmode="verify-full")
     assert fails(one, run("count-one"), "SSL").effect is Effect.ABSENT
