@@ -151,14 +151,18 @@ class HttpExecutor:
         ).model_dump()
 
     def observe(self, call: Call) -> Effect:
-        """What the operation's observing GET says; else REPEATABLE where sending it again is harmless, else UNKNOWN."""
+        """What the operation's observing GET says; else REPEATABLE where sending it again is harmless, else UNKNOWN.
+
+        Harmless is what changes nothing (GET), and what the settings say of an operation or a target.
+        """
         try:
             asked = self._asked(call)
             observing = self._observing(call)
         except ExecutorError:
             return Effect.UNKNOWN
         seen = Effect.UNKNOWN if observing is None else self._seen(observing, call)
-        return Effect.REPEATABLE if seen is Effect.UNKNOWN and self._may_repeat(call, asked.target) else seen
+        repeatable = asked.safe or self._may_repeat(call, asked.target)
+        return Effect.REPEATABLE if seen is Effect.UNKNOWN and repeatable else seen
 
     def _seen(self, observing: Asked, call: Call) -> Effect:
         try:

@@ -219,6 +219,7 @@ class TestObserve:
     def test_without_an_observing_request_the_declaration_counts(self, loopback):
         plain = {"method": "POST", "path": "/x"}
         assert make(loopback.url, {"x": plain}).observe(call("x")) is Effect.UNKNOWN
+        assert make(loopback.url, {"x": {"method": "GET", "path": "/x"}}).observe(call("x")) is Effect.REPEATABLE
         assert make(loopback.url, {"x": {**plain, "idempotent": True}}).observe(call("x")) is Effect.REPEATABLE
         assert make(loopback.url, {"x": plain}, honours_idempotency_key=True).observe(call("x")) is Effect.REPEATABLE
 
