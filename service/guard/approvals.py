@@ -22,6 +22,9 @@ from service.settings import Settings
 from service.store.executions import Executions
 from service.store.keys import Key
 
+SIGNING_KEY_FILE = "signing.key"
+"""In the state folder."""
+
 
 class KeyRing(Protocol):
     """The API keys, as far as they are asked here."""
@@ -184,7 +187,7 @@ def signing_key(settings: Settings) -> bytes:
     """The installation's key: the one that the settings refer to, else one in the state folder, made on first use."""
     if settings.signing_key is not None:
         return resolve_secret(settings.signing_key).encode()
-    return bytes.fromhex(write_once(settings.state_dir / "signing.key", secrets.token_hex(32)))
+    return bytes.fromhex(write_once(settings.state_dir / SIGNING_KEY_FILE, secrets.token_hex(32)))
 
 
 def sealing_key(settings: Settings) -> Callable[[], bytes]:

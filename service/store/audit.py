@@ -139,6 +139,12 @@ class AuditLog:
             )
         return AuditReport(entries=count, breaks=tuple(breaks))
 
+    def has_seal(self) -> bool:
+        """Whether the newest entry is sealed, by whichever key."""
+        with self._database.read() as connection:
+            head = connection.execute(select(switches.c.value).where(switches.c.name == _HEAD)).scalar()
+        return bool(head and head.get("seal"))
+
     def head(self) -> AuditHead:
         """The newest entry: kept elsewhere, it shows later that the log still begins with what it was then."""
         with self._database.read() as connection:

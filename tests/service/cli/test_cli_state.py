@@ -192,3 +192,17 @@ def test_an_incident_is_not_ended_without_a_reason_nor_twice(suture, installatio
     assert suture("incident", "close", "INC-1", "--reason", "a false alarm", *data).exit_code == 0
     again = suture("incident", "resolve", "INC-1", "--reason", "x", *data)
     assert (again.exit_code, again.stderr) == (1, "suture: INC-1 is closed; it cannot become resolved\n")
+
+
+def test_without_the_signing_key_of_the_installation_nothing_is_changed(suture, installation, stored):
+    data, key = ("--data", str(installation)), installation / "signing.key"
+    secret = key.read_text()
+    key.unlink()
+    for command in (("approve", "EXE-1"), ("kill-switch", "on")):
+        told = suture(*command, *data)
+        assert told.exit_code == 2
+        assert "set SUTURE_SIGNING_KEY" in told.stderr
+    assert suture("kill-switch", "status", *data).stdout == "the kill switch is off\n"
+    key.write_text(secret)
+    assert suture("audit", "verify", *data).exit_code == 0
+    assert suture("approve", "EXE-1", *data).exit_code == 0
