@@ -2,15 +2,18 @@
 
 import base64
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from models.domain.errors import BadInput
+from models.domain.errors import BadInput, Unauthenticated
 from service.api import create_api
 from service.cli.checkup import CHECKS, examine
 from service.security.webhooks import Webhooks
@@ -232,6 +235,16 @@ def test_doctor_lists_webhooks_and_a_secret_may_be_without_padding(monkeypatch):
     assert dict(CHECKS)["webhooks"](settings) == "ci (signals), grafana (alertmanager)"
     assert dict(CHECKS)["webhooks"](load_settings()) == "none"
     Webhooks(settings.webhooks).authenticate("ci", headers(), BODY)
+
+
+def test_the_settings_of_the_page_are_accepted():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
+    (block,) = re.findall(r"```yaml\n(webhooks:.*?)```", page, re.DOTALL)
+    settings = load_settings(**yaml.safe_load(block))
+    assert list(settings.webhooks) == ["ci", "pager", "relay"]
+    read = Webhooks(settings.webhooks, lambda reference: base64.b64encode(reference.ljust(24).encode()).decode())
+    with pytest.raises(Unauthenticated):
+        read.authenticate("ci", headers(), BODY)
 
 
 @pytest.mark.parametrize("name", ["CI", "a/b", "", "ü", "a" * 64])
