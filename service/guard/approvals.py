@@ -106,7 +106,8 @@ class Approvals:
             by=by,
             role=role,
             key=key,
-            comment=comment,
+            # As it is stored: what is signed must read back the same.
+            comment=comment.replace("\x00", "\ufffd"),
             at=now,
             expires_at=now + self._expires,
             signature="",

@@ -47,6 +47,12 @@ def says(parts):
     return say
 
 
+def test_a_comment_that_cannot_be_stored_as_it_is_does_not_make_the_yes_void(parts, waits):
+    execution = waits()
+    parts.approvals.give("EXE-1-1-1", approved=True, by="cli:ann", role=Role.ADMIN, comment="a\x00b")
+    assert parts.approvals.standing(execution).enough(1)
+
+
 def test_a_yes_ends_with_its_key_a_no_does_not(parts, waits, says):
     execution = waits()
     key = says("ann")

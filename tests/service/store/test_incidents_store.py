@@ -187,3 +187,14 @@ def test_all_that_were_handed_over_unmatched_are_found_however_many_came_after(s
     found = store.unmatched()
     assert [one.id for one in found][:2] == ["INC-1", "INC-3"]
     assert (len(found), found[0].abstained_with) == (59, ("other-runbook",))
+
+
+def test_nul_in_one_incident_does_not_keep_the_others_from_being_found(store):
+    """It comes from alerts; PostgreSQL can read no field of a JSON document that holds it."""
+    add(store, description="a\x00b", labels={"path": "C:\\u0000", "\x00": "\\\x00"}, abstained_with=("x\x00",))
+    store.transition("INC-1", S.ESCALATED, "a\x00b")
+    add(store)
+    assert store.episodes([S.OPEN, S.ESCALATED]) == [("INC-1", 1), ("INC-2", 1)]
+    [read] = store.unmatched()
+    assert (read.description, read.labels) == ("a\ufffdb", {"path": "C:\\u0000", "\ufffd": "\\\ufffd"})
+    assert store.get("INC-1").timeline[-1].text == "a\ufffdb"
