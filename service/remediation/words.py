@@ -105,9 +105,9 @@ def question(execution: Execution, expires: timedelta) -> str:
 
 
 def reminder(execution: Execution, expires: datetime, *, escalated: bool) -> str:
-    """That people are waited for: first the role that may decide, then an admin too."""
+    """That people are waited for: those whom policy names, else first the role that may decide, then an admin too."""
     decision = execution.decision
-    who = "an admin" if escalated else f"the role {decision.approver_role}"
+    who = " or ".join(decision.approvers) or ("an admin" if escalated else f"the role {decision.approver_role}")
     left = f"until {moment(expires)}; then a person has the incident"
     return (
         f"{execution.candidate.title} still waits for {who}, {left}: `suture approve {execution.id}` or "

@@ -96,3 +96,18 @@ def test_durations_have_the_precision_that_they_are_worth(seconds, said):
 
 def test_probabilities_are_never_certain():
     assert [words.percent(share) for share in (0.0, 0.004, 0.93, 0.999)] == ["below 1%", "below 1%", "93%", "above 99%"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "escalated", "who"),
+    [
+        ({"approver_role": "approver"}, False, "the role approver"),
+        ({"approver_role": "approver"}, True, "an admin"),
+        ({"approvers": ("ann", "bob")}, False, "ann or bob"),
+        ({"approvers": ("ann", "bob")}, True, "ann or bob"),
+    ],
+)
+def test_a_reminder_names_who_can_answer_it(execution, asked, escalated, who):
+    decision = execution.decision.model_copy(update=asked)
+    waiting = execution.model_copy(update={"decision": decision})
+    assert f"still waits for {who}, until" in words.reminder(waiting, NOW, escalated=escalated)
