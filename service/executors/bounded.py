@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import selectors
@@ -10,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from service.executors import limiter
 from service.executors.kept_pipes import KeptPipes, kept_pipes
+
+_log = logging.getLogger(__name__)
 
 _CHUNK = 65_536
 _GRACE = 2.0
@@ -81,7 +84,8 @@ class Tail:
 class Finished:
     """How a program ended. `exit_code` is negative where a signal ended it.
 
-    `timed_out`, `cancelled`: `run_bounded` ended it, since its time was over, or since it was asked to.
+    `timed_out`, `cancelled`: `run_bounded` ended it, since its time was over, or since it was asked to. What had become
+    another user's by then (sudo) cannot be ended from here: it goes on, is logged, and has the code of SIGKILL.
     """
 
     exit_code: int
@@ -120,7 +124,7 @@ def run_bounded(
     with ExitStack() as stack:
         try:
             pipes = stack.enter_context(kept_pipes())
-            process = stack.enter_context(_started(limits.wrapped(argv, environment), environment, folder, pipes))
+            process = _started(limits.wrapped(argv, environment), environment, folder, pipes)
         except OSError as error:
             raise NotStarted(error.errno, error.strerror, error.filename) from error
         selector = stack.enter_context(selectors.DefaultSelector())
@@ -131,9 +135,8 @@ def run_bounded(
         except BaseException:
             _end_group(process, selector)
             raise
-        if end is not _End.ITSELF:
-            _end_group(process, selector)
-    return Finished(process.returncode, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
+        exit_code = process.wait() if end is _End.ITSELF else _end_group(process, selector)
+    return Finished(exit_code, stdout, stderr, end is _End.TIME, end is _End.CANCELLED)
 
 
 def _started(
@@ -194,8 +197,15 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _end_group(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
-    os.killpg(process.pid, signal.SIGTERM)
+def _end_group(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> int:
+    """End it within a few seconds; its exit code."""
+    with suppress(PermissionError):  # all of it is another user's by now
+        os.killpg(process.pid, signal.SIGTERM)
     _drain(process, selector, time.monotonic() + _GRACE)
-    os.killpg(process.pid, signal.SIGKILL)  # what is left of the group; the zombie itself keeps the id valid
-    process.wait()
+    with suppress(PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # what is left of the group; the zombie itself keeps the id valid
+    try:
+        return process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        _log.warning("process %s cannot be ended, and goes on; is it another user's?", process.pid)
+        return -signal.SIGKILL

@@ -1,3 +1,6 @@
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -49,6 +52,32 @@ def test_where_nobody_can_say_whether_it_is_cancelled_the_program_is_ended_and_t
 def test_a_program_that_is_not_there_was_not_started():
     with pytest.raises(NotStarted, match="No such file"):
         run_bounded(["/nonexistent"], environment={}, folder=Path("/"), timeout=1, output_limit=1024)
+
+
+OF_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from service.executors.bounded import run_bounded
+def cancelled():
+    if os.geteuid() == 0:
+        os.setuid(65534)  # as if the program had become root's, by sudo
+    return False
+text = "import os, time; print(os.getpid(), flush=True); time.sleep(20)"
+argv = [sys.executable, "-c", text]
+ended = run_bounded(argv, environment={}, folder=Path("/"), timeout=1, output_limit=99, cancelled=cancelled)
+print(ended.timed_out, ended.stdout.text)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_a_program_that_became_another_users_does_not_hold_its_caller():
+    told = subprocess.run([sys.executable, "-c", OF_ANOTHER_USER], capture_output=True, text=True, check=False)
+    timed_out, pid = told.stdout.split()
+    try:
+        assert timed_out == "True"
+        assert f"process {pid} cannot be ended" in told.stderr
+    finally:
+        os.kill(int(pid), signal.SIGKILL)
 
 
 def _ended(pid: int) -> bool:
