@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from service.executors.traffic_settings import Router, Status
 from service.ports import ExecutorError
 from service.validation import trust
 
+if TYPE_CHECKING:
+    import httpx
+
 _SECONDS = 2.0
 """Longest wait for one answer of a status page."""
+_LONGEST = 4096
+"""Bytes of a body that are read."""
 _SHOWN = 100
 
 
@@ -29,12 +37,26 @@ def _ask(status: Status, seconds: float) -> str:
     import httpx
 
     limit = min(max(seconds, 0.05), _SECONDS)
+    until = time.monotonic() + limit
     try:
         # A connection of its own: one that was kept open would still lead to the router's old workers.
-        with httpx.Client(verify=trust(status.ca), trust_env=False, timeout=limit) as client:
-            response = client.get(status.url, headers={"Connection": "close"})
+        with (
+            httpx.Client(verify=trust(status.ca), trust_env=False, timeout=limit) as client,
+            client.stream("GET", status.url, headers={"Connection": "close"}) as response,
+        ):
+            if response.status_code >= 500:
+                raise ExecutorError(f"{status.url} answers {response.status_code}")
+            # The body may be any page of the pool's, and have no end.
+            return (response.headers.get(status.header, "") if status.header else _body(response, until)).strip()
     except httpx.HTTPError as error:
         raise ExecutorError(f"{status.url} does not answer: {str(error) or type(error).__name__}") from error
-    if response.status_code >= 500:
-        raise ExecutorError(f"{status.url} answers {response.status_code}")
-    return (response.headers.get(status.header, "") if status.header else response.text).strip()
+
+
+def _body(response: httpx.Response, until: float) -> str:
+    """The text, cut at what no name of a pool reaches, and at the time."""
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _LONGEST or time.monotonic() > until:
+            break
+    return body[:_LONGEST].decode("utf-8", "replace")

@@ -1,7 +1,9 @@
+import contextlib
 import json
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,40 @@ def test_a_reload_program_that_fails_puts_the_old_file_back(tmp_path):
     error = refuses(make(shop=settings(file, reload=fails)), call("standby"), "exec-1:act")
     assert error.effect is Effect.UNKNOWN
     assert json.loads(file.read_text())["pool"] == "primary"
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A page of the pool's, that never ends."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("X-Server", "standby")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(300):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(("header", "effect"), [("X-Server", Effect.HAPPENED), (None, Effect.UNKNOWN)])
+def test_a_status_page_without_an_end_holds_nobody(tmp_path, header, effect):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    asked = []
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        executor = make(shop=settings(first(tmp_path, "standby"), status={"url": url, "header": header}))
+        thread = threading.Thread(target=lambda: asked.append(executor.observe(call("standby"))), daemon=True)
+        thread.start()
+        thread.join(15)  # the page would go on for 30 s
+        assert asked == [effect]
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_two_switches_of_one_router_wait_for_each_other(tmp_path):
