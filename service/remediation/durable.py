@@ -15,6 +15,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from dbos import DBOS, DBOSClient, EnqueueOptions
+    from sqlalchemy.engine import ExceptionContext
 
 APPLICATION = "suture"
 WORKFLOW_VERSION = "3"
@@ -33,6 +34,7 @@ def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
     from dbos import DBOS, DBOSConfig
 
     DBOS.destroy(destroy_registry=True)
+    _tell_lost_connections()
     logging.getLogger("dbos").setLevel(logging.WARNING)
     config: DBOSConfig = {
         "name": APPLICATION,
@@ -44,6 +46,25 @@ def create_dbos(settings: Settings, replica: str) -> type[DBOS]:
     }
     DBOS(config=config)
     return DBOS
+
+
+def _tell_lost_connections() -> None:
+    """Mark every failure to connect as a lost connection, which DBOS waits out.
+
+    It goes by the words of an error too, and does not know those for a socket that is not there while a server starts:
+    the workflow would break off unrecorded, and nothing would run it again until the next start.
+    """
+    from sqlalchemy import Engine, event
+
+    if not event.contains(Engine, "handle_error", _mark_lost):
+        event.listen(Engine, "handle_error", _mark_lost)
+
+
+def _mark_lost(context: ExceptionContext) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    if context.connection is None and isinstance(context.sqlalchemy_exception, OperationalError):
+        context.is_disconnect = True
 
 
 def continue_workflows(dbos: type[DBOS], replicas: set[str]) -> None:

@@ -246,7 +246,7 @@ def patterned_fields() -> dict[str, TypeAdapter[Any]]:
 
 def test_the_names_that_executors_take_are_plain_words(attack):
     fields = patterned_fields()
-    assert len(fields) > 8
+    assert len(fields) >= 8
     for pattern, adapter in fields.items():
         for place, value in VALUES.items():
             with attack("input of a verb", pattern, place):

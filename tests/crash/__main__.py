@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.crash.lives import Workers
 from tests.crash.mutations import MUTATIONS
-from tests.crash.suite import Plan, Suite, postgres, table
+from tests.crash.suite import Plan, Suite, table
+from tests.postgresql import new_database, temporary_server
 
 _FAULTS_SHOWN = 20
 
@@ -30,8 +31,8 @@ def main() -> int:
     print(f"seed {given.seed}; {_machine()}", flush=True)
     began, workers = time.monotonic(), Workers()
     try:
-        with postgres() as new:
-            databases = {"SQLite": lambda: None, "PostgreSQL": new}
+        with temporary_server() as server:
+            databases = {"SQLite": lambda: None, "PostgreSQL": lambda: new_database(server.get_uri())}
             suite = Suite(workers, databases, given.seed, given.mutations, say=lambda words: print(words, flush=True))
             with suppress(KeyboardInterrupt):
                 suite.run(Plan.of(given.kills), suite.rehearse())

@@ -16,11 +16,11 @@ def act_before_the_marker() -> None:
     from models.domain.execution import StepRecord
     from service.remediation.acting import Actor
 
-    def first(self: Any, execution: Any, name: str, executor: Any, call: Any) -> Any:
+    def first(self: Any, execution: Any, name: str, step: Any, executor: Any, call: Any) -> Any:
         before = executor.snapshot(call)
         answer = self._perform(execution, name, executor, replace(call, before=before))
         marker = StepRecord(name=name, state="started", at=self._clock(), detail=call.verb, data=before)
-        self._executions.record(execution.id, marker)
+        self._executions.begin(execution.id, marker)
         return answer
 
     Actor._first_attempt = first  # type: ignore[method-assign]

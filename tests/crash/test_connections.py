@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from models.domain.base import utc_now
-from models.domain.execution import Decision, Execution
+from models.domain.execution import Decision, Execution, ExecutionState
 from models.domain.recommendation import Candidate
 from models.domain.runbook import Check, Step
 from service.executors.http import HttpExecutor
@@ -153,7 +153,13 @@ def act(tmp_path, proxy):
             candidate_hash=candidate.hash, verdict="permit", mode="auto", reason="may", decided_at=utc_now()
         )
         execution = Execution(
-            id="EXE-1", incident="INC-1", candidate=candidate, probability=0.9, decision=decision, created_at=utc_now()
+            id="EXE-1",
+            incident="INC-1",
+            candidate=candidate,
+            probability=0.9,
+            decision=decision,
+            created_at=utc_now(),
+            state=ExecutionState.RUNNING,
         )
         executions.add(execution, "workflow")
         return Actor({"http": http}, executions, utc_now).act(execution, "act", step).result

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from tests.crash.rounds import Rehearsal, Round
-from tests.crash.suite import Plan, Suite, boundaries, new_database, table
+from tests.crash.suite import Plan, Suite, boundaries, table
+from tests.postgresql import new_database
 
 SEED = 20261124
 
@@ -30,8 +31,8 @@ def test_every_step_has_boundaries_before_it_after_it_and_after_its_record(rehea
     found = rehearsal.boundaries["observable"]
     for step in ("investigate", "decide-1", "start-1", "act-1", "verify-1", "succeeded-1", "learn"):
         assert {f"{step}/step {at}" for at in ("before", "done", "recorded")} <= set(found)
-    marker, effect = "act-1/commit Executions.record after", "target/observable/executor sent"
-    record = "act-1/commit Executions.record 2 before"
+    marker, effect = "act-1/commit Executions.begin after", "target/observable/executor sent"
+    record = "act-1/commit Executions.record before"
     assert found.index(marker) < found.index(effect) < found.index(record)
 
 

