@@ -32,7 +32,7 @@ class NewWindow(Frozen):
 
 
 class WindowList(Frozen):
-    """Maintenance windows, newest first, ended ones included: the last 200."""
+    """Maintenance windows, newest first: all that have not ended, and the last 200."""
 
     items: tuple[MaintenanceWindow, ...]
 
@@ -60,7 +60,7 @@ def add_window(parts: PartsOf, key: Approver, body: NewWindow) -> MaintenanceWin
     return parts.maintenance.add(
         service=body.service,
         environment=body.environment,
-        starts_at=body.starts_at or parts.clock(),
+        starts_at=body.starts_at,
         ends_at=body.ends_at,
         reason=body.reason,
         actor=actor_of(key),

@@ -31,14 +31,13 @@ def add(
     data: Data = None,
 ) -> None:
     """Plan a window: incidents are opened and recommended on, but people act."""
-    from models.domain.base import utc_now
     from service.cli.output import print_json
     from service.cli.state import actor, open_state
 
     _check("--service", service, 200)
     _check("--environment", environment, 200)
     _check("--reason", reason, 2000)
-    begins = _time(from_, "--from") if from_ is not None else utc_now()
+    begins = _time(from_, "--from") if from_ is not None else None
     ends = _time(to, "--to")
     with open_state(data) as state:
         window = maintenance_of(state).add(

@@ -42,20 +42,25 @@ class Maintenance:
         self._clock = clock
 
     def add(
-        self, *, service: str, environment: str, starts_at: datetime, ends_at: datetime, reason: str, actor: str
+        self, *, service: str, environment: str, starts_at: datetime | None, ends_at: datetime, reason: str, actor: str
     ) -> MaintenanceWindow:
-        """Plan a window; once this returns, nothing starts within it. Raises BadInput where it would have no time."""
-        if ends_at <= starts_at:
-            raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start")
-        if ends_at <= self._clock():
-            raise BadInput(f"the window ended already, at {ends_at.isoformat()}")
-        window = MaintenanceWindow(
-            id="", service=service, environment=environment, starts_at=_utc(starts_at), ends_at=_utc(ends_at),
-            reason=reason, by=actor,
-        )  # fmt: skip
+        """Plan a window, from now on where `starts_at` is None; once this returns, nothing starts within it.
+
+        Raises BadInput where it would have no time.
+        """
         with self._database.write() as connection:
             # A start that is being admitted now is before the window, or sees it.
             self._database.lock(connection, ADMISSION)
+            # By the clock that starts are admitted by: with a slow or a fast one of ours it would begin too late.
+            now = self._database.now(connection, self._clock)
+            begins, ends = _utc(starts_at or now), _utc(ends_at)
+            if ends <= begins and starts_at is not None:
+                raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start")
+            if ends <= now:
+                raise BadInput(f"the window ended already, at {ends_at.isoformat()}")
+            window = MaintenanceWindow(
+                id="", service=service, environment=environment, starts_at=begins, ends_at=ends, reason=reason, by=actor
+            )
             inserted = connection.execute(
                 insert(maintenance).values(
                     service=service, environment=environment, starts_at=_stamp(window.starts_at),
@@ -67,15 +72,18 @@ class Maintenance:
         return window
 
     def all(self, limit: int = 200) -> list[MaintenanceWindow]:
-        """The windows, newest first, ended ones included."""
+        """The newest windows, ended ones included, and all that have not ended; newest first."""
         query = select(maintenance).order_by(maintenance.c.number.desc()).limit(limit)
         with self._database.read() as connection:
-            return [_window(row.number, row.document) for row in connection.execute(query)]
+            found = {row.number: _window(row.number, row.document) for row in connection.execute(query)}
+            going = planned(connection, self._database.now(connection, self._clock))
+        found |= {_number(window.id): window for window in going}
+        return [found[number] for number in sorted(found, reverse=True)]
 
     def end(self, identifier: str, actor: str) -> MaintenanceWindow:
         """End a window now, or call off one that has not begun. Raises NotFound, Conflict where it is over."""
-        now = self._clock()
         with self._database.write() as connection:
+            now = self._database.now(connection, self._clock)
             number = _number(identifier)
             query = select(maintenance.c.document).where(maintenance.c.number == number).with_for_update()
             document = connection.execute(query).scalar()

@@ -168,6 +168,33 @@ def test_a_start_that_came_to_no_act_counts_until_it_has_ended(store):
     assert "may be" in limits.look(following, utc_now()).reason
 
 
+def test_a_window_from_now_on_holds_from_now_on_whatever_clock_its_planner_has(new_postgres_database):
+    store = Store(new_postgres_database().replace("postgresql://", "postgresql+psycopg://", 1))
+    fast = Maintenance(store.database, store.audit, lambda: utc_now() + timedelta(hours=1))
+    window = fast.add(
+        service="*", environment="*", starts_at=None, ends_at=utc_now() + timedelta(minutes=30), reason="disks",
+        actor="ann",
+    )  # fmt: skip
+    with pytest.raises(Held, match="people work on shop"):
+        store.start(store.new(1))
+    fast.end(window.id, "ann")
+    store.start(store.new(2, target="process:shop-2"))
+    store.database.close()
+
+
+def test_a_window_that_holds_is_listed_however_many_were_planned_after_it(store):
+    def plan(starts_at, ends_at):
+        return store.maintenance.add(
+            service="*", environment="*", starts_at=starts_at, ends_at=ends_at, reason="disks", actor="ann"
+        ).id
+
+    now = utc_now()
+    long, *later = (plan(None, now + timedelta(days=10 - n)) for n in range(4))
+    for each in later:
+        store.maintenance.end(each, "ann")
+    assert [window.id for window in store.maintenance.all(limit=2)] == [*later[:0:-1], long]
+
+
 def test_replicas_whose_clocks_differ_count_alike(new_postgres_database):
     """One whose clock is an hour slow, or fast, neither starts too much nor is held by its own clock."""
     store = Store(new_postgres_database().replace("postgresql://", "postgresql+psycopg://", 1))
