@@ -10,7 +10,7 @@ from typing import Any
 
 from models.domain.base import Clock
 from models.domain.errors import NotFound
-from models.domain.execution import Execution, Mode, Verdict
+from models.domain.execution import Decision, Execution, Mode, Verdict
 from models.domain.incident import Incident, IncidentStatus, Request
 from models.domain.recommendation import Recommendation
 from service.guard.context import REFUSED_FOR
@@ -93,7 +93,7 @@ class Deciding:
                 return {"execution": None, "ending": "person", "reason": TAKEN}
             ranked = self._recommendations.get(recommendation).candidates[index]
             incident = self._incidents.get(incident_id)
-            decision = self._pipeline.decide(ranked, incident)
+            decision = _decided(incident, identifier) or self._pipeline.decide(ranked, incident)
             text = words.decision(ranked, decision)
             # In full: what is forbidden has no execution that would keep it.
             data = {
@@ -133,6 +133,13 @@ class Deciding:
             made = self._pipeline.recommend(incident, identifier)
             self._recommendations.add(made)
             return made
+
+
+def _decided(incident: Incident, execution: str) -> Decision | None:
+    """What was told of that execution before a crash: another decision would contradict timeline and ticket."""
+    told = (entry.data for entry in incident.timeline if entry.kind == "decided")
+    known = next((data["decision"] for data in told if data.get("execution") == execution and "decision" in data), None)
+    return Decision.model_validate(known) if known is not None else None
 
 
 def _as_requested(request: Request, made: Recommendation) -> tuple[list[int], str]:

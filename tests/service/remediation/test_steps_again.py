@@ -49,6 +49,16 @@ def test_a_decision_is_made_once_even_where_the_guard_would_now_say_otherwise(su
     assert "kill switch" in started["reason"], "the standing orders are asked again before the start"
 
 
+def test_what_was_forbidden_and_told_so_stays_forbidden_where_a_crash_came_before_that_was_recorded(suture):
+    one = suture()
+    one.parts.kill_switch.turn(True, "ann")
+    first = decide(one)
+    one.parts.kill_switch.turn(False, "ann")
+    assert decide(one) == first
+    assert "forbidden: the kill switch is on" in first["reason"]
+    assert one.parts.executions.page() == []
+
+
 def test_what_was_refused_before_the_start_stays_refused(suture):
     one = suture()
     execution = decide(one)["execution"]
