@@ -17,6 +17,8 @@ _POLL = 0.1
 _CALL_SECONDS = 10.0
 """Longest wait for one answer: supervisor answers at once, or hangs."""
 _UP = frozenset({"RUNNING"})
+_REMEMBERED = frozenset({"pid", "start"})
+"""What a snapshot says by which a start is told from the one before."""
 
 
 class SupervisorManager:
@@ -52,13 +54,17 @@ class SupervisorManager:
     def act(
         self, verb: str, name: str, seconds: float, before: Mapping[str, Any], signal: str | None = None
     ) -> ProcessOutputs:
-        """Restart, start, stop or signal within `seconds`. Raises ExecutorError."""
+        """Restart, start, stop or signal within `seconds`. Raises ExecutorError.
+
+        A process that was started since `before` is not stopped once more by a restart: an attempt that was thought to
+        be cut off may just have come to its end.
+        """
         attempt = self._attempt(name, seconds)
         try:
             now = attempt.info()
             # After a crash between stop and start the process has no pid; the snapshot still knows it.
             old = int(before.get("pid") or now.pid)
-            if verb in ("restart", "stop"):
+            if verb == "stop" or (verb == "restart" and not _is_newer(now, before)):
                 now = attempt.stop(now)
             if verb in ("restart", "start"):
                 now = attempt.start(now)
@@ -82,7 +88,7 @@ class SupervisorManager:
             return _told(now, happened=_UP, absent=STOPPED)
         if verb == "stop":
             return _told(now, happened=STOPPED, absent=RUNS)
-        if "pid" not in before or "start" not in before or now.state == "UNKNOWN":
+        if not before.keys() >= _REMEMBERED or now.state == "UNKNOWN":
             return Effect.UNKNOWN
         if _is_newer(now, before):
             return Effect.HAPPENED
@@ -164,6 +170,8 @@ def _told(now: ProcessInfo, *, happened: frozenset[str], absent: frozenset[str])
 
 
 def _is_newer(now: ProcessInfo, before: Mapping[str, Any]) -> bool:
+    if not before.keys() >= _REMEMBERED:
+        return False
     # `start` has whole seconds: a restart within the second of the last start shows in the pid alone.
     return now.start > int(before["start"]) or (now.pid != 0 and now.pid != int(before["pid"]))
 

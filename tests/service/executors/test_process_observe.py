@@ -29,8 +29,10 @@ class TestObserve:
     def test_completed(self, executor):
         ensure_up(executor, "shop")
         before = executor.snapshot(call("restart", "shop"))
-        executor.act(call("restart", "shop", before=before))
+        outputs = executor.act(call("restart", "shop", before=before))
         assert executor.observe(call("restart", "shop", before=before)) is Effect.HAPPENED
+        again = executor.act(call("restart", "shop", before=before))
+        assert again == outputs, "the same call does not stop what it has started"
 
     def test_a_dead_process_that_was_started(self, executor):
         executor.act(call("stop", "shop"))
