@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -192,6 +193,26 @@ def test_a_file_that_cannot_be_read_is_no_change(tmp_path, authority, pair):
     pair[1].unlink()
     pair[1].mkdir()
     assert refuses(executor, call(), "key.pem cannot be read").effect is Effect.ABSENT
+
+
+def test_an_acme_authority_that_falls_silent_is_left_when_the_time_is_over(authority, pair):
+    pytest.importorskip("acme")
+    raised = []
+
+    def attempt(executor) -> None:
+        with pytest.raises(ExecutorError, match="cannot be reached") as caught:
+            executor.act(call(timeout=0.5))
+        raised.append(caught.value)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        directory = f"https://127.0.0.1:{silent.getsockname()[1]}/dir"
+        acme = {"kind": "acme", "directory": directory, "account_key": f"file:{authority.key_file}"}
+        acme["challenge"] = {"http_port": 5002}
+        reach = {"serves": "127.0.0.1:1", "authority": acme}
+        thread = threading.Thread(target=attempt, args=(make(shop=settings(authority, pair, reach)),), daemon=True)
+        thread.start()
+        thread.join(12)  # without an end of the call's own it would be 20 s
+        assert [(error.effect, error.retriable) for error in raised] == [(Effect.ABSENT, True)]
 
 
 def test_the_authoritys_key_is_in_no_words(tmp_path, authority, pair, caplog):
