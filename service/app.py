@@ -9,7 +9,7 @@ from retrieval.index import PassageIndex
 from service.background import Loop, detector_loops, worker_loops
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
-from service.guard.approvals import Approvals, sealing_key, signing_key
+from service.guard.approvals import Approvals, own_signing_key, sealing_key
 from service.guard.autonomy import Levels
 from service.guard.error_budget import error_budget
 from service.guard.guard import Guard
@@ -108,7 +108,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption, guard)
     keys = Keys(database, audit, clock)
     expires = settings.approval_expires
-    approvals = Approvals(executions, signing_key(settings), expires, clock, keys=keys, guard=guard)
+    approvals = Approvals(executions, own_signing_key(settings, audit), expires, clock, keys=keys, guard=guard)
     closing = Closing(executions, incidents, outbox, levels, clock)
     pause = interruption.pause
     starting = Starting(pipeline, approvals, limits, closing, incidents, executions, clock, pause)

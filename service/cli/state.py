@@ -62,6 +62,7 @@ def repositories(settings: Settings) -> Iterator[State]:
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     from models.domain.base import utc_now
+    from service.guard.approvals import own_signing_key
     from service.store.audit import AuditLog
     from service.store.database import open_database
     from service.store.executions import Executions
@@ -71,7 +72,7 @@ def repositories(settings: Settings) -> Iterator[State]:
     from service.store.state import KillSwitch
 
     database = open_database(settings.database)
-    audit = AuditLog(database, utc_now, lambda: _signing_key(settings, database))
+    audit = AuditLog(database, utc_now, lambda: own_signing_key(settings, AuditLog(database, utc_now)))
     try:
         yield State(
             settings=settings,
@@ -92,7 +93,7 @@ def repositories(settings: Settings) -> Iterator[State]:
 def approvals_of(state: State) -> Approvals:
     """Takes people's words; the service that runs the workflow sees them in the database."""
     from models.domain.base import utc_now
-    from service.guard.approvals import Approvals
+    from service.guard.approvals import Approvals, own_signing_key
     from service.guard.guard import Guard
     from service.guard.policy import load_policies
     from service.registry import verb_catalogue
@@ -101,23 +102,8 @@ def approvals_of(state: State) -> Approvals:
     # Policies can name people: who may not approve is told so now, not ignored later.
     policies = load_policies(settings.policies, verb_catalogue())
     guard = Guard(policies, settings, state.kill_switch, state.executions, utc_now)
-    key, expires = _signing_key(settings, state.database), settings.approval_expires
+    key, expires = own_signing_key(settings, state.audit), settings.approval_expires
     return Approvals(state.executions, key, expires, utc_now, keys=state.keys, guard=guard)
-
-
-def _signing_key(settings: Settings, database: Database) -> bytes:
-    """The installation's key. Raises BadInput where it is elsewhere: one made here would sign what holds for nobody."""
-    from models.domain.base import utc_now
-    from service.guard.approvals import SIGNING_KEY_FILE, sealing_key
-    from service.store.audit import AuditLog
-
-    file = settings.state_dir / SIGNING_KEY_FILE
-    if settings.signing_key is None and not file.is_file() and AuditLog(database, utc_now).has_seal():
-        raise BadInput(
-            f"{file} is not there, and {database.shown} is sealed with the signing key of another folder: "
-            "name that one with --data, or set SUTURE_SIGNING_KEY"
-        )
-    return sealing_key(settings)()
 
 
 def actor() -> str:

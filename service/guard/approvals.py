@@ -12,13 +12,14 @@ from functools import cache
 from typing import Protocol
 
 from models.domain.base import Clock, canonical_json
-from models.domain.errors import Conflict, NotAllowed
-from models.domain.execution import Approval, Execution, ExecutionState
+from models.domain.errors import BadInput, Conflict, NotAllowed
+from models.domain.execution import Approval, Execution, ExecutionState, Verdict
 from service.files import write_once
 from service.guard.names import person
 from service.security.roles import Role
 from service.security.secrets import resolve_secret
 from service.settings import Settings
+from service.store.audit import AuditLog
 from service.store.executions import Executions
 from service.store.keys import Key
 
@@ -91,6 +92,9 @@ class Approvals:
         execution = self._executions.get(execution_id)
         if execution.state is not ExecutionState.PENDING:
             raise Conflict(f"{execution_id} is {execution.state}; it does not wait for an approval")
+        if execution.decision.verdict is not Verdict.NEEDS_APPROVAL:
+            words = f"{execution_id} needs no approval and waits for none"
+            raise Conflict(f"{words}; `suture execution cancel {execution_id}` stops it")
         if self._clock() >= self._expiry(execution):
             raise Conflict(f"the time to decide on {execution_id} ended at {self._expiry(execution).isoformat()}")
         before = self._executions.approvals(execution_id)
@@ -189,6 +193,17 @@ def signing_key(settings: Settings) -> bytes:
     if settings.signing_key is not None:
         return resolve_secret(settings.signing_key).encode()
     return bytes.fromhex(write_once(settings.state_dir / SIGNING_KEY_FILE, secrets.token_hex(32)))
+
+
+def own_signing_key(settings: Settings, audit: AuditLog) -> bytes:
+    """As `signing_key`. Raises BadInput where the installation's is elsewhere: one made here would hold for nobody."""
+    file = settings.state_dir / SIGNING_KEY_FILE
+    if settings.signing_key is None and not file.is_file() and audit.has_seal():
+        raise BadInput(
+            f"{file} is not there, and the database is sealed with the signing key of another folder: "
+            "name that one with --data, or set SUTURE_SIGNING_KEY"
+        )
+    return sealing_key(settings)()
 
 
 def sealing_key(settings: Settings) -> Callable[[], bytes]:

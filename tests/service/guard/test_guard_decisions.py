@@ -195,6 +195,15 @@ class TestApprovals:
         with pytest.raises(Conflict, match="the time to decide"):
             give("bob")
 
+    def test_a_word_on_what_was_permitted_is_refused_since_nobody_waits_for_it(self, parts, waiting, give):
+        permitted = waiting(title="Fix it at once")
+        execution = permitted.model_copy(
+            update={"id": "EXE-2", "decision": permitted.decision.model_copy(update={"verdict": Verdict.PERMIT})}
+        )
+        parts.executions.add(execution, "workflow")
+        with pytest.raises(Conflict, match="`suture execution cancel EXE-2` stops it"):
+            self.approvals.give("EXE-2", approved=False, by="ann", role=Role.ADMIN)
+
     def test_what_does_not_wait_takes_no_approval(self, parts, waiting, give):
         waiting()
         step = StepRecord(name="cancel", state="done", at=parts.clock())

@@ -5,6 +5,7 @@ import threading
 import pytest
 from sqlalchemy import update
 
+from models.domain.errors import BadInput
 from service.remediation import durable, workflow
 from service.remediation.interruption import Stopped
 from service.remediation.tickets import TicketOutbox
@@ -17,8 +18,11 @@ from service.store.tables import replicas
 def start(installation, database_url, tmp_path):
     """Starts an installation on the shared database, with a state folder of its own."""
 
+    (tmp_path / "secret").write_text("shared by the replicas")
+    shared = {"database_url": database_url, "signing_key": f"file:{tmp_path / 'secret'}", "mode": "approve"}
+
     def start(name):
-        return installation(database_url=database_url, state_dir=tmp_path / name, mode="approve").start()
+        return installation(state_dir=tmp_path / name, **shared).start()
 
     return start
 
@@ -117,3 +121,12 @@ def test_a_version_is_handed_over_only_when_no_replica_runs_it(start, killed, ma
     new.parts.remediation.rescue()
     told = new.ended(incident, "escalated").timeline[-1].text
     assert "begun by version of-last-year of the workflow" in told
+
+
+def test_a_replica_without_the_signing_key_of_the_installation_does_not_start(installation, new_postgres_database):
+    shared = {"database_url": new_postgres_database(), "mode": "approve"}
+    first = installation(**shared)
+    first.parts.kill_switch.turn(True, "ann")
+    with pytest.raises(BadInput, match="set SUTURE_SIGNING_KEY"):
+        installation(state_dir=first.parts.settings.state_dir / "another", **shared)
+    assert first.parts.audit.verify().breaks == ()
