@@ -146,6 +146,7 @@ class Suture:
             "runbooks": [str(folder / "runbooks")],
             "policies": str(folder / "policies"),
             "mode": "auto",
+            "autonomy": {"start": "auto"},
             "embedder": {"name": "hashing"},
             "executors": {"ledger": {"file": str(self.ledger_file)}},
             "database_url": database_url,
