@@ -156,13 +156,20 @@ def told(execution: Execution) -> list[StepRecord]:
     ]
 
 
-def compared(execution: Execution) -> list[str]:
-    """Each check of the verification with its value before the act and after it."""
+def measured_before(execution: Execution) -> dict[tuple[str, str], CheckResult]:
+    """What the checks of the verification measured before the act, by subject and condition."""
     first: dict[tuple[str, str], CheckResult] = {}
     for step in execution.steps:
-        for known in step.data.get("before", ()):
+        # An act's own data is its executor's: what is called "before" there is something else.
+        for known in step.data.get("before", ()) if step.name == "preconditions" else ():
             result = CheckResult.model_validate(known)
             first.setdefault((result.subject, result.condition), result)
+    return first
+
+
+def compared(execution: Execution) -> list[str]:
+    """Each check of the verification with its value before the act and after it."""
+    first = measured_before(execution)
     lines = []
     for check in execution.verification.checks if execution.verification else ():
         before = first.get((check.subject, check.condition))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from models.domain.execution import FINAL_STATES, Approval, CheckResult, Execution, ExecutionState, Health
 from models.domain.recommendation import Recommendation
-from service.remediation.words import one_line
+from service.remediation.words import measured_before, one_line
 from service.reporting.facts import Attempt, EndedAt, Measured, Reading, Word
 
 _S = ExecutionState
@@ -88,11 +88,7 @@ def _stage(execution: Execution) -> EndedAt | None:
 
 
 def _measured(execution: Execution) -> tuple[Measured, ...]:
-    first: dict[tuple[str, str], CheckResult] = {}
-    for step in execution.steps:
-        for known in step.data.get("before", ()) if step.name == "preconditions" else ():
-            result = CheckResult.model_validate(known)
-            first.setdefault((result.subject, result.condition), result)
+    first = measured_before(execution)
     checks = execution.verification.checks if execution.verification else ()
     return tuple(
         Measured(

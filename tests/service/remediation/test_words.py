@@ -46,7 +46,8 @@ def execution():
         steps=(
             StepRecord(name="preconditions", state="done", at=NOW, detail="up == 0", data={"before": [before]}),
             StepRecord(name="act", state="started", at=NOW, detail="restart"),
-            StepRecord(name="act", state="done", at=NOW, detail="done"),
+            # A switch of traffic has outputs of these names.
+            StepRecord(name="act", state="done", at=NOW, detail="done", data={"before": "primary", "after": "standby"}),
             StepRecord(name="act", state="done", at=NOW, detail="now measured"),
             StepRecord(name="verify", state="done", at=NOW, detail="healthy"),
         ),
