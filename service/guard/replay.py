@@ -11,7 +11,7 @@ from models.domain.base import Severity
 from models.domain.errors import NotFound
 from models.domain.execution import Decision, Execution, Mode, Outcome, Verdict
 from models.domain.incident import Incident, TimelineEntry
-from models.domain.recommendation import Candidate, Recommendation
+from models.domain.recommendation import Candidate, RankedCandidate, Recommendation
 from service.guard.context import REFUSED, Circumstances, context_of
 from service.guard.judging import Judgement, judge
 from service.guard.policy import Policies
@@ -121,25 +121,26 @@ class Recordings:
     def _forbidden(self, incident: Incident, entry: TimelineEntry) -> Recorded | None:
         """A decision that led to no execution: the timeline has it, the recommendation its candidate."""
         name = str(entry.data.get("execution", ""))
-        made = self._made(incident.id, name)
-        if made is None:
-            return None
         kept = entry.data.get("decision")
         decision = Decision.model_validate(kept) if kept else None
-        for ranked in made.candidates:
+        for ranked in self._ranked(incident.id, name):
             candidate = ranked.candidate
             if decision.candidate_hash == candidate.hash if decision else entry.text.startswith(f"{candidate.title}: "):
                 decision = decision or _told(entry, candidate)
                 return self._recorded(incident, name, candidate, ranked.probability, decision, False)
         return None
 
-    def _made(self, incident: str, execution: str) -> Recommendation | None:
-        """What was decided on: each episode of an incident has a recommendation of its own, and the name says which."""
-        number = execution.removeprefix("EXE-").rpartition("-")[0]
+    def _ranked(self, incident: str, execution: str) -> list[RankedCandidate]:
+        """What may have been decided on: an episode has recommendations of its own, and the name says which."""
+        episode = execution.removeprefix("EXE-").rpartition("-")[0]
+        made = [one for one in self._recommendations.of(incident) if f"{one.id}-".startswith(f"REC-{episode}-")]
+        return [ranked for one in made or self._latest(incident) for ranked in one.candidates]
+
+    def _latest(self, incident: str) -> list[Recommendation]:
         try:
-            return self._recommendations.get(f"REC-{number}") if number else self._recommendations.latest(incident)
+            return [self._recommendations.latest(incident)]
         except NotFound:
-            return None
+            return []
 
     def _recorded(
         self,

@@ -10,7 +10,6 @@ from datetime import datetime
 
 from models.domain.base import Clock
 from models.domain.execution import Execution, ExecutionState, StepRecord
-from models.domain.incident import WORKING_STATUSES
 from service.guard.approvals import Approvals
 from service.guard.shadows import Shadows
 from service.guard_settings import ApprovalSettings
@@ -60,7 +59,7 @@ class Approving:
             left = standing.expires_in.total_seconds()
             if execution.state is _E.CANCELLED:
                 return "cancelled"
-            if not self._is_ours(execution.incident, episode):
+            if not self._incidents.is_worked_on(execution.incident, episode):
                 return "taken"
             if standing.rejected_by:
                 self._shadows.word(execution, episode, agreed=False, by=standing.rejected_by)
@@ -99,10 +98,6 @@ class Approving:
             self._incidents.record(execution.incident, kind, text, {"execution": execution.id}, key=key)
             self._outbox.comment(execution.incident, key, text)
             told.add(kind)
-
-    def _is_ours(self, incident_id: str, episode: int) -> bool:
-        incident = self._incidents.get(incident_id)
-        return incident.status in WORKING_STATUSES and incident.episode == episode
 
 
 def _too_late(execution: Execution, spoke: str) -> str:

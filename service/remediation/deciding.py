@@ -12,7 +12,7 @@ from models.domain.base import Clock
 from models.domain.errors import NotFound
 from models.domain.execution import Decision, Execution, Mode, Verdict
 from models.domain.incident import Incident, IncidentStatus, Request
-from models.domain.recommendation import Recommendation
+from models.domain.recommendation import Candidate, Recommendation
 from service.guard.context import REFUSED_FOR
 from service.pipeline import Pipeline
 from service.remediation import words
@@ -48,7 +48,7 @@ class Deciding:
         """Open the ticket, look into the incident, recommend. Returns what to try, in order, or why nothing."""
         reason = "looking for the cause and for what helps"
         if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, reason):
-            return {"recommendation": None, "order": [], "reason": TAKEN}
+            return {"recommendation": None, "order": [], "candidates": [], "reason": TAKEN}
         self._incidents.change(incident_id, self._pipeline.localise)
         incident = self._incidents.get(incident_id)
         self._outbox.open(incident, words.opening(incident))
@@ -56,11 +56,32 @@ class Deciding:
         # In mode observe too, untold: what people do is compared with it.
         made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}")
         if mode is not Mode.OBSERVE:
-            data = {"recommendation": made.id}
-            self._incidents.record(incident_id, "recommended", words.headline(made), data, key=made.id)
-            self._outbox.comment(incident_id, f"recommended-{episode}", words.recommendation(made))
+            self._tell(made)
         order, reason = self._to_try(incident, made, mode)
-        return {"recommendation": made.id, "order": order, "reason": reason}
+        return _plan(made, order, reason)
+
+    def look_further(self, incident_id: str, episode: int, look: int, known: list[list[str]]) -> dict[str, Any]:
+        """Recommend anew once nothing is left to try: what came to light meanwhile may speak for something else.
+
+        `look` counts from 2; `known` names the candidates that were looked at already, as in a plan. Returns a plan of
+        the others.
+        """
+        self._incidents.change(incident_id, self._pipeline.localise)
+        incident = self._incidents.get(incident_id)
+        if incident.requested is not None or not self._incidents.is_worked_on(incident_id, episode):
+            return {"recommendation": None, "order": [], "candidates": [], "reason": ""}
+        made = self._recommend(incident, f"REC-{incident_id.removeprefix('INC-')}-{episode}-{look}")
+        places = self._pipeline.worth_trying(made)
+        order = [place for place in places if _name(made.candidates[place].candidate) not in known]
+        if order:
+            self._tell(made)
+        return _plan(made, order, "")
+
+    def _tell(self, made: Recommendation) -> None:
+        self._incidents.record(
+            made.incident, "recommended", words.headline(made), {"recommendation": made.id}, key=made.id
+        )
+        self._outbox.comment(made.incident, f"recommended-{made.id}", words.recommendation(made))
 
     def _to_try(self, incident: Incident, made: Recommendation, mode: Mode) -> tuple[list[int], str]:
         """Places of the candidates to try, in order, and why nothing is left after them."""
@@ -85,7 +106,7 @@ class Deciding:
         What forbids the whole service, such as the kill switch, would forbid every other candidate too: a person has
         the incident then, at once and with that reason.
         """
-        identifier = f"EXE-{recommendation.removeprefix('REC-')}-{attempt}"
+        identifier = f"EXE-{incident_id.removeprefix('INC-')}-{episode}-{attempt}"
         try:
             execution = self._executions.get(identifier)
         except NotFound:
@@ -133,6 +154,16 @@ class Deciding:
             made = self._pipeline.recommend(incident, identifier)
             self._recommendations.add(made)
             return made
+
+
+def _plan(made: Recommendation, order: list[int], reason: str) -> dict[str, Any]:
+    """What to try: places in the recommendation, and the names of the candidates there."""
+    candidates = [_name(made.candidates[place].candidate) for place in order]
+    return {"recommendation": made.id, "order": order, "candidates": candidates, "reason": reason}
+
+
+def _name(candidate: Candidate) -> list[str]:
+    return [candidate.runbook, candidate.action, candidate.target]
 
 
 def _decided(incident: Incident, execution: str) -> Decision | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from models.domain.base import Clock
 from models.domain.execution import FINAL_STATES, Execution, ExecutionState, StepRecord, Verification
-from models.domain.incident import WORKING_STATUSES, IncidentStatus
+from models.domain.incident import IncidentStatus
 from models.domain.runbook import Step
 from service.pipeline import Pipeline
 from service.remediation import words
@@ -67,7 +67,7 @@ class Executing:
         if not execution.begun:
             if execution.cancel is not None:
                 return {"result": "cancelled", "detail": f"{_cancelled(execution)} before anything was done"}
-            if not self._is_ours(execution.incident, episode):
+            if not self._incidents.is_worked_on(execution.incident, episode):
                 return {"result": "cancelled", "detail": f"{TAKEN}; nothing was done"}
             # A restart, or a long dry run, may lie between the start and here.
             refusal = self._refusal(execution)
@@ -146,10 +146,6 @@ class Executing:
         """The act may have taken effect: a person must look."""
         self._closing.close(execution_id, _E.UNCERTAIN, self._record("act", "uncertain", detail), "uncertain")
         return detail
-
-    def _is_ours(self, incident_id: str, episode: int) -> bool:
-        incident = self._incidents.get(incident_id)
-        return incident.status in WORKING_STATUSES and incident.episode == episode
 
     def _record(self, name: str, state: Literal["started", "done", "failed", "uncertain"], detail: str) -> StepRecord:
         return StepRecord(name=name, state=state, at=self._clock(), detail=detail)

@@ -8,7 +8,7 @@ recorded once and never repeated after a crash.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,20 +177,33 @@ class Remediation:
     def _carry(self, incident: str, episode: int) -> str:
         plan = self._step("investigate", self.steps.deciding.investigate, incident, episode)
         reason, tried = str(plan["reason"]), 0
-        for attempt, index in enumerate(plan["order"], 1):
-            if tried == self._settings.max_attempts:
-                reason = f"{self._settings.max_attempts} candidates were tried, the most that are allowed"
-                break
-            ending, reason = self._try(incident, episode, plan["recommendation"], index, attempt)
+        for attempt, (recommendation, place) in enumerate(self._to_try(plan, incident, episode), 1):
+            ending, reason = self._try(incident, episode, recommendation, place, attempt)
             if ending == "resolved":
                 self._step("learn", self.steps.endings.learn, incident, episode)
                 return "resolved"
             if ending == "person":
                 break
-            if ending != "forbidden":
-                tried += 1
+            tried += ending != "forbidden"
+            if tried == self._settings.max_attempts:
+                reason = f"{reason}; more attempts than {tried} are not allowed"
+                break
         self._step("hand-over", self.steps.endings.hand_over, incident, episode, reason)
         return "escalated"
+
+    def _to_try(self, plan: dict[str, Any], incident: str, episode: int) -> Iterator[tuple[str, int]]:
+        """Recommendation and place of each candidate, in order.
+
+        When all were tried, it is looked again: a failed attempt takes its time, and symptoms that came meanwhile may
+        speak for something else.
+        """
+        known, look = list(plan["candidates"]), 1
+        while plan["order"]:
+            for place in plan["order"]:
+                yield plan["recommendation"], place
+            look += 1
+            plan = self._step(f"look-{look}", self.steps.deciding.look_further, incident, episode, look, known)
+            known += plan["candidates"]
 
     def _try(self, incident: str, episode: int, recommendation: str, index: int, attempt: int) -> tuple[Ending, str]:
         """Carry one candidate through; says how it ended and why."""

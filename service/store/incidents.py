@@ -288,6 +288,11 @@ class Incidents:
         query = select(incidents).where(ended, incidents.c.ended_at >= since.isoformat()).order_by(incidents.c.number)
         return [_incident(row) for row in connection.execute(query.with_for_update())]
 
+    def is_worked_on(self, identifier: str, episode: int) -> bool:
+        """Whether that episode is still Suture's: not ended, not a person's, no later one begun. Raises NotFound."""
+        incident = self.get(identifier)
+        return incident.status in WORKING_STATUSES and incident.episode == episode
+
     def episodes(self, statuses: Collection[IncidentStatus]) -> list[tuple[str, int]]:
         """Identifiers and present episodes of the incidents in any of the statuses, oldest first."""
         episode = incidents.c.document["episode"].as_integer()
