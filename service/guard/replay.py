@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from models.domain.base import Severity
-from models.domain.errors import NotFound
 from models.domain.execution import Decision, Execution, Mode, Outcome, Verdict
 from models.domain.incident import Incident, TimelineEntry
 from models.domain.recommendation import Candidate, RankedCandidate, Recommendation
@@ -45,11 +44,8 @@ class ExecutionStore(Protocol):
 class RecommendationStore(Protocol):
     """The recommendations, as far as they are asked here."""
 
-    def get(self, identifier: str) -> Recommendation:
-        """One recommendation. Raises NotFound."""
-
-    def latest(self, incident: str) -> Recommendation:
-        """The newest recommendation for an incident. Raises NotFound."""
+    def of(self, incident: str) -> list[Recommendation]:
+        """All recommendations for an incident, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +129,9 @@ class Recordings:
     def _ranked(self, incident: str, execution: str) -> list[RankedCandidate]:
         """What may have been decided on: an episode has recommendations of its own, and the name says which."""
         episode = execution.removeprefix("EXE-").rpartition("-")[0]
-        made = [one for one in self._recommendations.of(incident) if f"{one.id}-".startswith(f"REC-{episode}-")]
-        return [ranked for one in made or self._latest(incident) for ranked in one.candidates]
-
-    def _latest(self, incident: str) -> list[Recommendation]:
-        try:
-            return [self._recommendations.latest(incident)]
-        except NotFound:
-            return []
+        known = self._recommendations.of(incident)
+        made = [one for one in known if f"{one.id}-".startswith(f"REC-{episode}-")]
+        return [ranked for one in made or known[-1:] for ranked in one.candidates]
 
     def _recorded(
         self,
