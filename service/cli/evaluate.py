@@ -60,6 +60,14 @@ def culprit(
     _print(run_culprit(petshop), as_json)
 
 
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of labelled incidents, one line of a file."""
+    from evals.incidents.format import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
 @app.command("all")
 def everything(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report and the scores go.")],
