@@ -24,7 +24,7 @@ from service.corpus import CorpusKeeper
 from service.ports import Source
 
 if TYPE_CHECKING:
-    from service.store.executions import Executions
+    from service.guard.surroundings import Outcomes
 
 # As many as the ranker's weights were fitted with.
 _PASSAGES = 10
@@ -58,12 +58,15 @@ class EvidenceGatherer:
         catalogue: Mapping[str, VerbInputs],
         clock: Clock,
         source: Source | None = None,
-        executions: Executions | None = None,
+        executions: Outcomes | None = None,
         sql: SqlReader | None = None,
+        *,
+        http: bool = True,
     ) -> None:
         """Without a source nothing is measured, without executions there is no history: both are then gaps.
 
-        `sql` answers `sql` checks; without it they are gaps.
+        `sql` answers `sql` checks; without it they are gaps. `http`: whether `http` checks are asked; not where the
+        source answers of the past, which an address cannot.
         """
         self._corpus = corpus
         self._index = index
@@ -72,6 +75,7 @@ class EvidenceGatherer:
         self._source = source
         self._executions = executions
         self._sql = sql
+        self._http = http
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
@@ -83,7 +87,7 @@ class EvidenceGatherer:
         own = [incident.id.lower()] if incident.episode == 1 else []
         past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=own)
         wanted = words_of(incident_text(incident))
-        looking = _Looking(self._source, self._sql, self._clock)
+        looking = _Looking(self._source, self._sql, self._clock, http=self._http)
         triggered = {match.runbook for match in binding.matched}
         asked_for = {incident.requested.runbook} if incident.requested else set()
         # Words in common that say nothing make no runbook near.
@@ -148,10 +152,11 @@ def _lesson(
 class _Looking:
     """Measures checks within a budget, each once; what could not be looked at is a gap."""
 
-    def __init__(self, source: Source | None, sql: SqlReader | None, clock: Clock) -> None:
+    def __init__(self, source: Source | None, sql: SqlReader | None, clock: Clock, *, http: bool) -> None:
         self._source = source
         self._sql = sql
         self._clock = clock
+        self._http = http
         self._known: dict[Check, CheckResult] = {}
         self._ends = time.monotonic() + _BUDGET.total_seconds()
         self.gaps: list[str] = [] if source else ["no telemetry source: the state now was not looked at"]
@@ -166,6 +171,9 @@ class _Looking:
     def ask(self, check: Check) -> CheckResult | None:
         """The answer now; None where there is no source or the budget is spent."""
         if self._source is None:
+            return None
+        if check.http is not None and not self._http:
+            self._gap(f"not looked at, only telemetry is known of that time: {check.subject}")
             return None
         if check not in self._known:
             left = self._ends - time.monotonic()

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
 from service.language import language_model
 from service.pipeline import Pipeline
-from service.ports import Context
+from service.ports import Context, Source
 from service.registry import EMBEDDERS, build, verb_catalogue
 from service.security.secrets import resolve_secret
 from service.settings import Settings
 from service.topology import load_topology
 
+if TYPE_CHECKING:
+    from service.guard.surroundings import Outcomes
 
-def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
-    """A pipeline without database, telemetry or executor. Raises BadInput for settings that cannot be used."""
+
+def build_recommender(
+    settings: Settings, clock: Clock = utc_now, *, past: Source | None = None, history: Outcomes | None = None
+) -> Pipeline:
+    """A pipeline without database or executor. Raises BadInput for settings that cannot be used.
+
+    `past` answers queries as of `clock`, so that incidents of the past can be judged by what was measured then; without
+    it there is no telemetry. `history` gives the outcomes up to then.
+    """
     context = Context(clock=clock, secret=resolve_secret)
     index = PassageIndex(None, build(EMBEDDERS, settings.embedder, context))
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
@@ -26,7 +37,7 @@ def build_recommender(settings: Settings, clock: Clock = utc_now) -> Pipeline:
         clock=clock,
         topology=load_topology(settings.topology),
         corpus=corpus,
-        evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock),
-        source=None,
+        evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock, past, history, http=False),
+        source=past,
         model=language_model(settings),
     )
