@@ -10,7 +10,7 @@ from evals.calibration import place
 from evals.labelled import LabelledIncident
 from evals.offers import CANDIDATES, Similarities, incident_of, offered, passage_of, probabilities, rank_row
 from models.domain.errors import Unavailable
-from models.language.answer import answer_schema
+from models.language.assist import question_of
 from models.language.check import check_answer
 from models.language.combine import RANK_SPAN, rank_scores
 from models.language.parse import Unparsable
@@ -77,7 +77,7 @@ def _ask(
     places = {rows[column].id: place_ for place_, column in enumerate(columns)}
     ranked = sorted(rank_row(rows, scores, number, columns), key=lambda one: places[one.candidate.runbook])
     prompt = build_prompt(incident_of(rows[number]), ranked, [passage_of(rows[column]) for column in columns])
-    checked = check_answer(model.complete(prompt.system, prompt.user, answer_schema()), prompt)
+    checked = check_answer(model.ask(question_of(prompt)).text, prompt)
     by_id = rank_scores(checked.order, list(prompt.candidates))
     return {prompt.candidates[name].candidate.runbook: score for name, score in by_id.items()}, checked.dropped
 

@@ -17,6 +17,7 @@ from models.detection.batch import Detector as Detector  # noqa: PLC0414  (group
 from models.domain.base import Clock, Labels, Severity
 from models.domain.errors import SutureError
 from models.domain.signal import Sample
+from models.language.transport import Heard, Question, Reply
 from retrieval.embedding import Embedder as Embedder  # noqa: PLC0414  (group: suture.embedders)
 
 if TYPE_CHECKING:
@@ -189,9 +190,9 @@ class Ticketing(Protocol):
 
 
 class LanguageModel(Protocol):
-    """The transport to a language model: text in, text out. `models.language` decides what is asked and believed."""
+    """The transport to a language model. `models.language` decides what is asked and believed."""
 
     name: str
 
-    def complete(self, system: str, user: str, schema: Mapping[str, Any]) -> str:
-        """The model's answer, asked to be JSON of `schema`. Raises Unavailable when it fails or is slow."""
+    def ask(self, question: Question, heard: Heard | None = None) -> Reply:
+        """The model's answer, asked to be JSON of the schema. Raises Unavailable when it fails or is slow."""

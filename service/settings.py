@@ -23,7 +23,9 @@ from pydantic_settings import (
 from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
+from models.redaction import Redaction
 from service.guard_settings import ApprovalSettings, AutonomySettings, LimitSettings, Span
+from service.language_settings import AnswerFormat, ModelBudget, ModelCache
 from service.settings_errors import not_json, not_valid
 from service.yaml_input import YamlFile, read_yaml
 
@@ -128,8 +130,21 @@ class Settings(BaseSettings):
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
     model_timeout: Span = timedelta(seconds=20)
+    """Of a whole call, retries included."""
+    model_max_tokens: Annotated[int, Field(ge=1, le=100_000)] = 1_200
+    """Of one answer: eight candidates with two quoted sentences each."""
+    model_retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """After a lost connection, or where the provider asks to come back later; never after a timeout."""
+    model_format: AnswerFormat = "auto"
+    """`schema` for a server of your own that holds a model to a JSON Schema (vLLM, llama.cpp)."""
     model_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The model's weight in the order; 0 until `suture eval ranking --model` has measured its skill."""
+    model_budget: ModelBudget = ModelBudget()
+    """Tokens and dollars, per incident and per day."""
+    model_cache: ModelCache = ModelCache()
+    """Answers that are kept in the store."""
+    redaction: Redaction = Redaction()
+    """What is replaced before a text leaves this machine: prompts, texts for an embedding provider, webhooks."""
 
     # Guard
     policies: Path | None = None

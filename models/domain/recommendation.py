@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -74,6 +74,10 @@ class Advice(Frozen):
 
     text: str
     citations: tuple[Citation, ...] = ()
+    source: str = "runbook"
+    """Who says so: `runbook` for the words of a document, else the language model's name."""
+    executable: Literal[False] = False
+    """Always: Suture runs actions of the catalogue, never advice."""
 
 
 class Abstention(Frozen):
@@ -89,7 +93,21 @@ class ModelUse(Frozen):
     weight: Score
     failure: str | None = None
     dropped: int = 0
-    """How many of its statements were dropped by the checks: unknown ids, quotes that are not in their passage."""
+    """How many parts of its answer were dropped by the checks: unknown ids, quotes that are not in their passage."""
+    dropped_for: dict[str, int] = Field(default_factory=dict)
+    """The same by reason."""
+    sentences: int = 0
+    """Statements that it made."""
+    shown: int = 0
+    """Of them those that passed every check; no other is shown."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    """US dollars; None where the price is not known."""
+    cached: bool = False
+    """The answer to the same question was kept: nothing was sent."""
+    redacted: int = 0
+    """Distinct secrets and personal data that were replaced before the prompt left."""
 
 
 class Dropped(Frozen):

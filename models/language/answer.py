@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +43,20 @@ class Answer(_Part):
     """True where the evidence contradicts the candidates, so that a person should look first."""
 
 
-def answer_schema() -> dict[str, Any]:
-    """The JSON Schema of `Answer`, for providers that hold a model to it."""
-    return Answer.model_json_schema()
+def answer_schema(candidates: Iterable[str] | None = None, passages: Iterable[str] | None = None) -> dict[str, Any]:
+    """The JSON Schema of `Answer`, for providers that hold a model to it.
+
+    With ids, only those may be named: a model that writes under the schema then cannot invent one.
+    """
+    schema = Answer.model_json_schema()
+    if candidates is not None:
+        ids = {"type": "string", "enum": list(candidates)} if candidates else {"type": "string"}
+        schema["properties"]["order"]["items"] = ids
+        schema["$defs"]["CandidateAnswer"]["properties"]["id"] = ids
+    if passages is not None:
+        known = list(passages)
+        schema["$defs"]["Sentence"]["properties"]["passage"] = (
+            {"type": "string", "enum": known} if known else {"type": "string"}
+        )
+    # Statements first and in this order: what a person waits for is written, and streamed, first.
+    return schema | {"required": ["order", "candidates", "advice"]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,20 @@ class Checked:
     justifications: dict[str, tuple[Advice, ...]] = field(default_factory=dict)
     advice: tuple[Advice, ...] = ()
     lower_trust: bool = False
-    dropped: int = 0
+    sentences: int = 0
+    """Statements that the answer holds, whatever became of them."""
+    dropped_for: Mapping[str, int] = field(default_factory=dict)
+    """How many parts were left out, by the reason: ids, statements, fields."""
+
+    @property
+    def dropped(self) -> int:
+        """How many parts were left out."""
+        return sum(self.dropped_for.values())
+
+    @property
+    def shown(self) -> int:
+        """Statements that passed."""
+        return len(self.advice) + sum(map(len, self.justifications.values()))
 
 
 def check_answer(text: str, prompt: Prompt) -> Checked:
@@ -33,63 +47,93 @@ def check_answer(text: str, prompt: Prompt) -> Checked:
 
     Raises Unparsable where the answer holds no JSON object.
     """
-    answer = parse_object(text)
-    order, bad_ids = _order(answer.get("order"), prompt)
-    justifications, bad_reasons = _justifications(answer.get("candidates"), prompt)
-    advice, bad_advice = _statements(answer.get("advice"), prompt)
+    return check_object(parse_object(text), prompt)
+
+
+def check_object(answer: Mapping[str, Any], prompt: Prompt) -> Checked:
+    """The same for an answer that was parsed."""
+    checking = _Checking(prompt)
     trust = answer.get("lower_trust", False)
+    if not isinstance(trust, bool):
+        checking.drop("wrong form")
     return Checked(
-        order=order,
-        justifications=justifications,
-        advice=advice,
+        order=checking.order(answer.get("order")),
+        justifications=checking.justifications(answer.get("candidates")),
+        advice=checking.statements(answer.get("advice")),
         lower_trust=trust is True,
-        dropped=bad_ids + bad_reasons + bad_advice + (not isinstance(trust, bool)),
+        sentences=checking.sentences,
+        dropped_for=dict(checking.dropped),
     )
 
 
-def _order(value: object, prompt: Prompt) -> tuple[tuple[str, ...], int]:
-    """The listed ids, each once, in the model's order."""
-    if not isinstance(value, list):
-        return (), int(value is not None)
-    known = [item for item in value if isinstance(item, str) and item in prompt.candidates]
-    order = tuple(dict.fromkeys(known))
-    return order, len(value) - len(order)
+class _Checking:
+    """The checks of one answer, and the counts that they leave."""
 
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self.dropped: Counter[str] = Counter()
+        self.sentences = 0
 
-def _justifications(value: object, prompt: Prompt) -> tuple[dict[str, tuple[Advice, ...]], int]:
-    if not isinstance(value, list):
-        return {}, int(value is not None)
-    found: dict[str, tuple[Advice, ...]] = {}
-    dropped = 0
-    for item in value:
-        name = item.get("id") if isinstance(item, dict) else None
-        if not isinstance(name, str) or name not in prompt.candidates or name in found:
-            dropped += 1
-            continue
-        found[name], bad = _statements(item.get("justification"), prompt)
-        dropped += bad
-    return {name: kept for name, kept in found.items() if kept}, dropped
+    def drop(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.dropped[reason] += count
 
+    def order(self, value: object) -> tuple[str, ...]:
+        """The listed ids, each once, in the model's order."""
+        if not isinstance(value, list):
+            self.drop("wrong form", int(value is not None))
+            return ()
+        known = [item for item in value if isinstance(item, str) and item in self._prompt.candidates]
+        order = tuple(dict.fromkeys(known))
+        self.drop("unknown id", len(value) - len(known))
+        self.drop("repeated", len(known) - len(order))
+        return order
 
-def _statements(value: Any, prompt: Prompt) -> tuple[tuple[Advice, ...], int]:
-    """The statements whose quote stands in the passage that they name, and how many were left out."""
-    told, bad = parts_of(value, Sentence)
-    believed = list(_believed(told, prompt))
-    kept = believed[:MAX_SENTENCES]
-    return tuple(kept), bad + len(told) - len(kept)
+    def justifications(self, value: object) -> dict[str, tuple[Advice, ...]]:
+        """By candidate id, the statements that passed."""
+        if not isinstance(value, list):
+            self.drop("wrong form", int(value is not None))
+            return {}
+        found: dict[str, tuple[Advice, ...]] = {}
+        for item in value:
+            name = item.get("id") if isinstance(item, dict) else None
+            if not isinstance(name, str) or name not in self._prompt.candidates:
+                self.drop("unknown id")
+            elif name in found:
+                self.drop("repeated")
+            else:
+                found[name] = self.statements(item.get("justification"))
+        return {name: kept for name, kept in found.items() if kept}
 
+    def statements(self, value: object) -> tuple[Advice, ...]:
+        """The statements whose quote stands in the passage that they name, and that it supports."""
+        told, bad = parts_of(value, Sentence)
+        self.sentences += len(told) + bad
+        self.drop("wrong form", bad)
+        kept: dict[str, Advice] = {}
+        for sentence in told:
+            statement = self._believed(sentence)
+            if isinstance(statement, str):
+                self.drop(statement)
+            elif statement.text in kept:
+                self.drop("repeated")
+            elif len(kept) == MAX_SENTENCES:
+                self.drop("too many")
+            else:
+                kept[statement.text] = statement
+        return tuple(kept.values())
 
-def _believed(told: Iterable[Sentence], prompt: Prompt) -> Iterable[Advice]:
-    seen: set[str] = set()
-    for sentence in told:
-        passage = prompt.passages.get(sentence.passage)
-        citation = find_quote(sentence.quote, passage) if passage else None
+    def _believed(self, sentence: Sentence) -> Advice | str:
+        """The statement with its citation; else why it is not believed."""
+        passage = self._prompt.passages.get(sentence.passage)
+        if passage is None:
+            return "unknown id"
+        citation = find_quote(sentence.quote, passage)
+        if citation is None:
+            return "quote not in its passage"
         text = " ".join(sentence.text.split())
-        if (
-            citation
-            and text not in seen
-            and printable(text)
-            and supported(text, citation.quote, prompt.catalogue, prompt.facts)
-        ):
-            seen.add(text)
-            yield Advice(text=text, citations=(citation,))
+        if not printable(text):
+            return "unprintable"
+        if not supported(text, citation.quote, self._prompt.catalogue, self._prompt.facts):
+            return "not supported by its quote"
+        return Advice(text=text, citations=(citation,))

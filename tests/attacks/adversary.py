@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from models.language.transport import Heard, Question, Reply
 from tests.attacks.payloads import LOOKALIKES
 
 TRUE_QUOTE = "Restart the process and wait until it answers again."
@@ -145,7 +146,10 @@ class Adversary:
         self.prompts: list[str] = []
         self._by_service = by_service or {}
 
-    def complete(self, system: str, user: str, schema: Mapping[str, Any]) -> str:
-        self.prompts.append(f"{system}\n{user}")
-        found = re.search(r"shop-\d+", user)
-        return self._by_service.get(found[0], self.answer) if found else self.answer
+    def ask(self, question: Question, heard: Heard | None = None) -> Reply:
+        self.prompts.append(f"{question.system}\n{question.user}")
+        found = re.search(r"shop-\d+", question.user)
+        text = self._by_service.get(found[0], self.answer) if found else self.answer
+        for start in range(0, len(text), 100) if heard else ():
+            heard(text[start : start + 100])
+        return Reply(text)

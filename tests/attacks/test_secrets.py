@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from models.domain.base import utc_now
 from models.domain.errors import BadInput, SutureError
+from models.language.transport import Question
 from service.api import create_api
 from service.cli.main import app
 from service.executors.hiding import hidden
@@ -244,7 +245,7 @@ def test_a_model_provider_that_repeats_the_key(attack, target):
     model = LiteLLMModel("openai/x", base_url=f"{target.url}/v1", api_key=TOKEN, timeout=timedelta(seconds=30))
     with attack("provider"):
         with pytest.raises(SutureError) as failed:
-            model.complete("s", "u", {})
+            model.ask(Question("s", "u"))
         assert_hidden(textwrap.dedent(str(failed.value)))
         assert failed.value.__cause__ is None
 

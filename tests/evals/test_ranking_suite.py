@@ -12,6 +12,7 @@ from evals.model_skill import Judged, earned_weight, measure_skill
 from evals.offers import offered, similarities
 from evals.ranking import run_ranking
 from models.domain.errors import BadInput, Unavailable
+from models.language.transport import Reply
 
 DATA = Path(os.environ.get("SUTURE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 FAULTS = DATA / "itbench" / "faults.jsonl"
@@ -105,17 +106,17 @@ class Oracle:
     def __init__(self, *, right: bool) -> None:
         self.right = right
 
-    def complete(self, system, user, schema):
-        subject = next(name for name in SUBJECTS if f"The {name} is exhausted" in user)
-        offers = [json.loads(line) for line in user.splitlines() if line.startswith('{"id": "c')]
+    def ask(self, question, heard=None):
+        subject = next(name for name in SUBJECTS if f"The {name} is exhausted" in question.user)
+        offers = [json.loads(line) for line in question.user.splitlines() if line.startswith('{"id": "c')]
         ids = [offer["id"] for offer in sorted(offers, key=lambda offer: (subject in offer["action"]) != self.right)]
-        return json.dumps({"order": ids})
+        return Reply(json.dumps({"order": ids}))
 
 
 class Absent:
     name = "absent"
 
-    def complete(self, system, user, schema):
+    def ask(self, question, heard=None):
         raise Unavailable("absent")
 
 

@@ -19,6 +19,7 @@ from models.domain.recommendation import Recommendation
 from models.domain.runbook import Passage, ScoredPassage
 from models.language.answer import answer_schema
 from models.language.assist import assist
+from models.language.transport import Question
 from service.chains import recommendation_chain
 from service.language import LiteLLMModel, language_model, load_litellm
 from service.settings import load_settings
@@ -64,7 +65,7 @@ def model(loopback):
 
 
 def test_what_is_sent(model, loopback):
-    assert model(chat("hello"), api_key=SECRET).complete("be brief", "data", answer_schema()) == "hello"
+    assert model(chat("hello"), api_key=SECRET).ask(Question("be brief", "data", answer_schema())).text == "hello"
     (request,) = loopback.received
     sent = json.loads(request.body)
     assert request.path == "/v1/chat/completions"
@@ -77,7 +78,7 @@ def test_what_is_sent(model, loopback):
 
 def test_a_server_of_ones_own_never_gets_the_key_of_the_environment(model, loopback, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    model(chat("hello")).complete("a", "b", {})
+    model(chat("hello")).ask(Question("a", "b"))
     assert SECRET not in loopback.received[0].headers["authorization"]
 
 
@@ -87,7 +88,7 @@ def test_an_error_of_the_provider_is_one_line_without_the_key(model, loopback):
     }
     told = {"status": 401, "body": json.dumps(refused).encode(), "headers": {"Content-Type": "application/json"}}
     with pytest.raises(Unavailable) as caught:
-        model(told, api_key=SECRET).complete("a", "b", {})
+        model(told, api_key=SECRET).ask(Question("a", "b"))
     words = str(caught.value)
     assert "Incorrect API key" in words
     assert "\n" not in words
@@ -100,13 +101,13 @@ def test_a_dropped_connection_is_tried_once_more(model, loopback):
     def second_time(_):
         return None if len(loopback.received) == 1 else loopback.Answer(**chat("hello"))
 
-    assert model(second_time).complete("a", "b", {}) == "hello"
+    assert model(second_time).ask(Question("a", "b")).text == "hello"
     assert len(loopback.received) == 2
 
 
 def test_a_server_that_stays_away_is_given_up_after_the_retry(model, loopback):
     with pytest.raises(Unavailable, match=r"openai/scripted: .*[Cc]onnection"):
-        model(lambda _: None).complete("a", "b", {})
+        model(lambda _: None).ask(Question("a", "b"))
     assert len(loopback.received) == 2
 
 
@@ -115,7 +116,7 @@ def test_a_server_that_drips_is_given_up_at_the_timeout(model):
     slow = model(chat("hello " * 50, pause=0.1), seconds=1.0)
     started = time.monotonic()
     with pytest.raises(Unavailable, match="no answer within 1s"):
-        slow.complete("a", "b", {})
+        slow.ask(Question("a", "b"))
     assert time.monotonic() - started < 15, "it waited for the whole answer, which takes longer"
 
 
@@ -194,7 +195,7 @@ def test_a_call_that_was_given_up_is_not_asked_again(model, loopback):
         return loopback.Answer(**chat("late"))
 
     with pytest.raises(Unavailable, match="no answer within 300ms"):
-        model(hang, seconds=0.3).complete("a", "b", {})
+        model(hang, seconds=0.3).ask(Question("a", "b"))
     time.sleep(1.2)
     assert len(loopback.received) == 1
 

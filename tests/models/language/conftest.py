@@ -12,6 +12,7 @@ from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, RankedCandidate
 from models.domain.runbook import Check, Passage, ScoredPassage
 from models.domain.signal import Signal, SignalKind
+from models.language.transport import Heard, Question, Reply
 from models.ranking.evidence import CandidateEvidence
 from models.ranking.ranker import rank
 
@@ -32,11 +33,14 @@ class Scripted:
         self.answer = answer
         self.asked: list[tuple[str, str]] = []
 
-    def complete(self, system: str, user: str, schema: Any) -> str:
-        self.asked.append((system, user))
+    def ask(self, question: Question, heard: Heard | None = None) -> Reply:
+        self.asked.append((question.system, question.user))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer if isinstance(self.answer, str) else json.dumps(self.answer)
+        text = self.answer if isinstance(self.answer, str) else json.dumps(self.answer)
+        for start in range(0, len(text), 7) if heard else ():
+            heard(text[start : start + 7])
+        return Reply(text)
 
 
 @pytest.fixture
