@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from models.domain.errors import BadInput
+from service.cli import eval_incidents
+from service.cli.eval_bars import print_figures
 from service.cli.options import AsJson
 
 app = typer.Typer(help="Evaluate on labelled data, offline.", no_args_is_help=True)
@@ -22,7 +24,7 @@ def detection(
     """Score every file of NAB; its own scorer then says how well."""
     from evals.detection import run_detection
 
-    _print(run_detection(nab, out), as_json)
+    print_figures(run_detection(nab, out), as_json)
 
 
 @app.command()
@@ -35,7 +37,7 @@ def retrieval(
     """Find the runbook of each labelled alert."""
     from evals.retrieval import run_retrieval
 
-    _print(run_retrieval(alerts, runbooks, mode), as_json)  # type: ignore[arg-type]  # it checks the mode itself
+    print_figures(run_retrieval(alerts, runbooks, mode), as_json)  # type: ignore[arg-type]  # it checks the mode itself
 
 
 @app.command()
@@ -47,7 +49,7 @@ def ranking(
     """Rank remediations for each labelled incident."""
     from evals.ranking import run_ranking
 
-    _print(run_ranking(incidents, model), as_json)
+    print_figures(run_ranking(incidents, model), as_json)
 
 
 @app.command()
@@ -57,15 +59,7 @@ def culprit(
     """Name the origin of each labelled issue."""
     from evals.culprit import run_culprit
 
-    _print(run_culprit(petshop), as_json)
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of labelled incidents, one line of a file."""
-    from evals.incidents.format import schema_text
-
-    typer.echo(schema_text(), nl=False)
+    print_figures(run_culprit(petshop), as_json)
 
 
 @app.command("all")
@@ -105,11 +99,5 @@ def everything(
     typer.echo(f"report: {report}")
 
 
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    from evals.report import figures
-    from service.cli.output import print_json, print_table
-
-    if as_json:
-        print_json(result)
-    else:
-        print_table(("figure", "value"), [(name, f"{value:g}") for name, value in figures(result).items()])
+for command in (eval_incidents.incidents, eval_incidents.convert, eval_incidents.compare, eval_incidents.schema):
+    app.command()(command)
