@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +13,11 @@ from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, RankedCandidate
 from models.domain.runbook import Check, Passage, ScoredPassage
 from models.domain.signal import Signal, SignalKind
+from models.ranking.bridge import RemedyMatch, match_remedies
 from models.ranking.evidence import CandidateEvidence
 from models.ranking.ranker import rank
-from models.ranking.weights import DEFAULT_WEIGHTS, Weights
+from models.ranking.weights import REMEDY_WEIGHTS, Weights
+from service.bridging import Bridge
 
 if TYPE_CHECKING:
     from retrieval.embedding import Embedder
@@ -24,10 +27,14 @@ _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Similarities(NamedTuple):
-    """Scores of every query (row) against every remediation (column)."""
+    """Scores of every query (row) against every remediation (column), and of both against the causes of the bridge."""
 
     lexical: Any
     dense: Any
+    signs: Any
+    """Of every query, shape [rows, causes]."""
+    remedies: Any
+    """Of every remediation, shape [rows, causes]."""
 
 
 def offered(number: int, total: int) -> list[int]:
@@ -40,22 +47,32 @@ def rank_row(
     scores: Similarities,
     number: int,
     columns: Sequence[int],
-    weights: Weights = DEFAULT_WEIGHTS,
+    weights: Weights = REMEDY_WEIGHTS,
 ) -> tuple[RankedCandidate, ...]:
     """The remediations of `columns`, ranked for the incident of row `number`."""
-    evidence = [_evidence(rows[column], scores, number, column) for column in columns]
+    chosen = list(columns)
+    matches = match_remedies(scores.signs[number], scores.remedies[chosen], scores.lexical[number, chosen])
+    evidence = [
+        _evidence(rows[column], scores, number, column, match) for column, match in zip(chosen, matches, strict=True)
+    ]
     return rank(incident_of(rows[number]), evidence, weights=weights)
 
 
 def probabilities(ranked: Sequence[RankedCandidate]) -> dict[str, float]:
-    """By runbook, the probability of being the right one, given that exactly one of them is: odds over their sum."""
-    odds = {one.candidate.runbook: one.probability / (1.0 - min(one.probability, 1 - 1e-9)) for one in ranked}
+    """By runbook, the probability of being the right one, given that exactly one of them is: odds over their sum.
+
+    The cap on candidates that nothing speaks for is left out: here one of them is right for certain.
+    """
+    odds = {
+        one.candidate.runbook: math.exp(sum(part.log_odds for part in one.evidence if part.feature != "unmatched"))
+        for one in ranked
+    }
     total = sum(odds.values())
     return {name: odd / total for name, odd in odds.items()}
 
 
 def similarities(rows: Sequence[LabelledIncident], embedder: Embedder | None = None) -> Similarities:
-    """BM25F and cosine of all queries against all remediations, as retrieval computes them."""
+    """BM25F and cosine of all queries against all remediations, as retrieval computes them, and the bridge's scores."""
     import numpy as np
 
     from retrieval.lexical import LexicalIndex
@@ -63,10 +80,13 @@ def similarities(rows: Sequence[LabelledIncident], embedder: Embedder | None = N
 
     encoder = embedder or build({})
     index = LexicalIndex([{"prose": row.remediation} for row in rows])
-    queries = encoder.embed([row.query for row in rows])
+    queries, remediations = [row.query for row in rows], [row.remediation for row in rows]
+    bridge = Bridge(encoder)
     return Similarities(
-        lexical=np.stack([index.scores(row.query) for row in rows]),
-        dense=queries @ encoder.embed([row.remediation for row in rows]).T,
+        lexical=np.stack([index.scores(query) for query in queries]),
+        dense=encoder.embed(queries) @ encoder.embed(remediations).T,
+        signs=bridge.signs_of(queries),
+        remedies=bridge.remedies_of(remediations),
     )
 
 
@@ -90,9 +110,11 @@ def passage_of(row: LabelledIncident, dense: float = 0.0, lexical: float = 0.0) 
     return ScoredPassage(passage=passage, score=dense + lexical, dense=dense, lexical=lexical)
 
 
-def _evidence(row: LabelledIncident, scores: Similarities, number: int, column: int) -> CandidateEvidence:
+def _evidence(
+    row: LabelledIncident, scores: Similarities, number: int, column: int, match: RemedyMatch
+) -> CandidateEvidence:
     found = passage_of(row, dense=float(scores.dense[number, column]), lexical=float(scores.lexical[number, column]))
-    return CandidateEvidence(candidate=_candidate(row), passages=(found,))
+    return CandidateEvidence(candidate=_candidate(row), passages=(found,), remedy=match)
 
 
 def _candidate(row: LabelledIncident) -> Candidate:

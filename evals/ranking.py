@@ -1,7 +1,8 @@
 """The ranking suite: which of several remediations fits an incident that is described by its symptoms alone.
 
-No triggers, preconditions or history exist for these incidents, so only the lexical and dense features speak. Exactly
-one candidate is right, hence the probabilities are the ranker's odds, divided by their sum.
+No triggers, preconditions, history or runbooks exist for these incidents, so only the remedy's own words and the bridge
+by causes speak, with REMEDY_WEIGHTS. Exactly one candidate is right, hence the probabilities are the ranker's odds,
+divided by their sum.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals import risk_control
 from evals.calibration import calibration_error, place, selective
 from evals.labelled import LabelledIncident, load_labelled
 from evals.model_skill import measure_skill
 from evals.offers import CANDIDATES, Similarities, offered, probabilities, rank_row, similarities
 from models.domain.errors import BadInput
-from models.ranking.weights import DEFAULT_WEIGHTS, Weights
+from models.ranking.weights import REMEDY_WEIGHTS, Weights
 
 if TYPE_CHECKING:
     from models.language.transport import Transport
+
+_NOTE = (
+    "Two weights of the ranker were fitted on ITBench's development rows and others: on those rows this is in sample, "
+    "and `python -m evals.ranking_remedies` prints the cross-validated figures."
+)
 
 
 def run_ranking(incidents: Path, model: str | None = None) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def run_ranking(incidents: Path, model: str | None = None) -> dict[str, Any]:
 
 
 def figures(
-    rows: Sequence[LabelledIncident], scores: Similarities, weights: Weights = DEFAULT_WEIGHTS
+    rows: Sequence[LabelledIncident], scores: Similarities, weights: Weights = REMEDY_WEIGHTS
 ) -> dict[str, Any]:
     """Figures over all rows."""
     told: list[dict[str, Any]] = []
@@ -60,6 +67,8 @@ def figures(
         "mrr": sum(row["reciprocal_rank"] for row in told) / len(rows),
         "ece": calibration_error(pairs),
         "selective": [one._asdict() for one in selective(answers)],
+        "abstention": risk_control.report(answers),
+        "notes": [_NOTE],
         "rows": told,
     }
 

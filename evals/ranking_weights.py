@@ -4,9 +4,13 @@
 
 Two sources, told apart because they deserve different trust:
 
-- Measured: bias, lexical, lead, dense, agreement. A logistic regression with the signs held, on alerting rules whose
-  right runbook is known (kube-prometheus). Each alert is used twice, with its runbook among the candidates and with
-  it taken away, so that the ranker learns both to choose and to say that nothing fits.
+- Measured: bias, lexical, lead, dense, agreement, remedy. A logistic regression with the signs held, on alerting
+  rules whose right runbook is known (kube-prometheus). Each alert is used twice, with its runbook among the candidates
+  and with it taken away, so that the ranker learns both to choose and to say that nothing fits. A runbook's remedy is
+  its section Mitigation. What the remedy alone says, without a runbook around it, is measured in `ranking_remedies`.
+- Chosen: bridge. Fitted with the others on these alerts it gets 0, for their runbooks tell of the signs themselves;
+  where remedies stand alone it gets 2.3. BRIDGE is the largest of a few that these alerts hardly feel: main prints what
+  each costs them.
 - Assumed: all others, and how much text counts once a trigger matched (`TEXT_SHARE`). No public data has triggers,
   preconditions, diagnosis or outcomes, so these are log-likelihood ratios of the rates in RATES, which are judgement.
   Recorded incidents replace them when there are enough.
@@ -19,7 +23,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,15 +33,21 @@ from numpy.typing import NDArray
 
 from evals.calibration import calibration_error
 from models.domain.runbook import ScoredPassage
+from models.ranking.bridge import RemedyMatch
 from models.ranking.features import SIGNS, agreement, saturate
 
-MEASURED = ("lexical", "lead", "dense", "agreement")
+MEASURED = ("lexical", "lead", "dense", "agreement", "remedy")
+BRIDGE = 0.5
+"""Of BRIDGES the largest at which the alerts' cross-validated log loss is within a hundredth of the best."""
+BRIDGES = (0.0, 0.25, 0.5, 1.0, 2.0)
 PASSAGES = 10
 """As many as the pipeline asks for: the share of right ones among the candidates must be the one it will meet."""
 RIDGE = 0.01
 """Strength of the pull to zero: the largest of 0.0001, 0.001, 0.01 and 0.1 whose cross-validated log loss is within a
 tenth of the best. Other corpora separate less well than this one, hence the largest."""
 FOLDS = 5
+LONGEST_REMEDY = 600
+"""Characters of a runbook's Mitigation that count as its remedy."""
 
 
 class Rate(NamedTuple):
@@ -69,6 +79,8 @@ class Table(NamedTuple):
     """Feature rows with their truth and the alert that they belong to (folds never split an alert)."""
 
     features: NDArray[np.float64]
+    """In the order of MEASURED."""
+    bridge: NDArray[np.float64]
     truth: NDArray[np.float64]
     group: NDArray[np.int64]
 
@@ -79,32 +91,51 @@ def assumed(bias: float) -> dict[str, float]:
     return found | {"trigger": _logit(TRIGGER_ALONE) - bias, "history": HISTORY, "risk": RISK}
 
 
-def table_of(found: Sequence[tuple[str, Sequence[ScoredPassage]]]) -> Table:
-    """Candidates of all incidents; each is the right document's id and the passages that retrieval found."""
+class Found(NamedTuple):
+    """One alert: what was asked, the right document's id, and the passages that retrieval found."""
+
+    query: str
+    gold: str
+    passages: Sequence[ScoredPassage]
+
+
+Matcher = Callable[[str, Sequence[str]], Sequence[RemedyMatch]]
+"""A query and documents' ids in, how their remedies compare out."""
+
+
+def table_of(found: Sequence[Found], matcher: Matcher) -> Table:
+    """Candidates of all incidents."""
     rows: list[list[float]] = []
     truth: list[float] = []
     group: list[int] = []
-    for number, (gold, passages) in enumerate(found):
+    for number, (query, gold, passages) in enumerate(found):
         for documents in (
             _by_document(passages),
             _by_document([one for one in passages if one.passage.document != gold]),
         ):
             strongest = max((_best(held) for held in documents.values()), default=0.0)
-            for name, held in documents.items():
+            matches = matcher(query, list(documents))
+            for (name, held), match in zip(documents.items(), matches, strict=True):
                 lead = _best(held) / strongest if strongest > 0 else 0.0
                 dense = max(0.0, *(one.dense for one in held))
-                rows.append([saturate(_best(held)), lead, dense, agreement(len(held))])
+                text = [saturate(_best(held)), lead, dense, agreement(len(held))]
+                rows.append([*text, match.words, match.bridge])
                 truth.append(float(name == gold))
                 group.append(number)
-    return Table(np.array(rows), np.array(truth), np.array(group))
+    table = np.array(rows)
+    return Table(table[:, :-1], table[:, -1], np.array(truth), np.array(group))
 
 
-def fit(features: NDArray[np.float64], truth: NDArray[np.float64], ridge: float = RIDGE) -> NDArray[np.float64]:
-    """Bias and weights (none below 0) of the least mean log loss plus ridge, shape [1 + features]."""
+def fit(table: Table, ridge: float = RIDGE, bridge: float = BRIDGE) -> NDArray[np.float64]:
+    """Bias and weights (none below 0) of the least mean log loss plus ridge, shape [1 + features], where the bridge has
+    its own.
+    """
     from scipy.optimize import minimize
 
+    features, truth = table.features, table.truth
+
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        log_odds = weights[0] + features @ weights[1:]
+        log_odds = _log_odds(table, weights, bridge)
         miss = 1 / (1 + np.exp(-log_odds)) - truth
         slope = np.concatenate([[miss.mean()], features.T @ miss / len(truth) + ridge * weights[1:] / len(weights)])
         value = np.mean(np.logaddexp(0, log_odds) - truth * log_odds)
@@ -115,48 +146,72 @@ def fit(features: NDArray[np.float64], truth: NDArray[np.float64], ridge: float 
     return np.asarray(minimize(loss, np.zeros(1 + count), jac=True, bounds=bounds, method="L-BFGS-B").x)
 
 
-def cross_validate(table: Table, ridge: float = RIDGE) -> dict[str, float]:
+def cross_validate(table: Table, ridge: float = RIDGE, bridge: float = BRIDGE) -> dict[str, float]:
     """Mean log loss and calibration error on alerts that the fit did not see."""
     chances = np.empty(len(table.truth))
     for fold in range(FOLDS):
         held_out = table.group % FOLDS == fold
-        weights = fit(table.features[~held_out], table.truth[~held_out], ridge)
-        chances[held_out] = 1 / (1 + np.exp(-(weights[0] + table.features[held_out] @ weights[1:])))
+        weights = fit(_rows(table, ~held_out), ridge, bridge)
+        chances[held_out] = 1 / (1 + np.exp(-_log_odds(_rows(table, held_out), weights, bridge)))
     bounded = np.clip(chances, 1e-9, 1 - 1e-9)
     loss = -np.mean(np.where(table.truth > 0, np.log(bounded), np.log(1 - bounded)))
     pairs = list(zip(chances.tolist(), table.truth.tolist(), strict=True))
     return {"rows": float(len(chances)), "log_loss": float(loss), "ece": calibration_error(pairs)}
 
 
-def search_all(data: Path) -> list[tuple[str, list[ScoredPassage]]]:
-    """Every labelled alert with what retrieval finds for its summary and description."""
+def search_all(data: Path) -> Table:
+    """The table of every labelled alert, with what retrieval finds for its summary and description."""
     from retrieval.index import PassageIndex
     from retrieval.minilm import build
     from runbooks.loader import load_corpus
+    from service.bridging import Bridge
 
-    index = PassageIndex(None, build({}))
-    index.sync(load_corpus([data / "runbooks" / "prometheus-operator"]).documents)
-    lines = (data / "alerts" / "kube-prometheus.jsonl").read_text(encoding="utf-8").splitlines()
-    alerts: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    return [
-        (alert["gold_runbook"], list(index.search(_query(alert), PASSAGES)))
-        for alert in alerts
-        if alert.get("gold_runbook")
+    embedder = build({})
+    index, bridge = PassageIndex(None, embedder), Bridge(embedder)
+    documents = load_corpus([data / "runbooks" / "prometheus-operator"]).documents
+    index.sync(documents)
+    remedies = {one.id: section(one.text, "Mitigation") or one.title for one in documents}
+    found = [
+        Found(query_of_alert(alert), alert["gold_runbook"], index.search(query_of_alert(alert), PASSAGES))
+        for alert in load_alerts(data)
     ]
+    return table_of(found, lambda query, ids: bridge.match(query, [remedies[id_] for id_ in ids]))
+
+
+def section(text: str, name: str) -> str:
+    """What stands under the heading of that name, on one line, as far as it counts; empty where there is none."""
+    found = re.search(rf"^## {name}\s*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split())[:LONGEST_REMEDY] if found else ""
+
+
+def load_alerts(data: Path) -> list[dict[str, Any]]:
+    """The alerting rules whose runbook is known."""
+    lines = (data / "alerts" / "kube-prometheus.jsonl").read_text(encoding="utf-8").splitlines()
+    return [alert for alert in map(json.loads, lines) if alert.get("gold_runbook")]
 
 
 def main() -> None:
     """Fit, report the cross-validated figures on standard error, print the table."""
-    table = table_of(search_all(Path(os.environ.get("SUTURE_DATA", "../shared/data"))))
+    table = search_all(Path(os.environ.get("SUTURE_DATA", "../shared/data")))
     for ridge in (0.0001, 0.001, 0.01, 0.1):
         sys.stderr.write(f"ridge {ridge}: {json.dumps(cross_validate(table, ridge))}\n")
-    bias, *measured = fit(table.features, table.truth).tolist()
+    for bridge in BRIDGES:
+        sys.stderr.write(f"bridge {bridge}: {json.dumps(cross_validate(table, bridge=bridge))}\n")
+    bias, *measured = fit(table).tolist()
     # The alerts were ranked without triggers. Where a runbook has some and none matches, that speaks against it.
     bias += math.log((1 - TRIGGER.right) / (1 - TRIGGER.wrong))
-    weights = assumed(bias) | dict(zip(MEASURED, measured, strict=True))
+    weights = assumed(bias) | dict(zip(MEASURED, measured, strict=True)) | {"bridge": BRIDGE}
     sys.stdout.write(f"bias={bias:.2f},\n")
     for name in SIGNS:
         sys.stdout.write(f'"{name}": {weights[name]:.2f},\n')
+
+
+def _log_odds(table: Table, weights: NDArray[np.float64], bridge: float) -> NDArray[np.float64]:
+    return np.asarray(weights[0] + table.features @ weights[1:] + bridge * table.bridge)
+
+
+def _rows(table: Table, chosen: NDArray[np.bool_]) -> Table:
+    return Table(*(column[chosen] for column in table))
 
 
 def _by_document(passages: Sequence[ScoredPassage]) -> dict[str, list[ScoredPassage]]:
@@ -168,7 +223,7 @@ def _best(passages: Sequence[ScoredPassage]) -> float:
     return max(one.lexical for one in passages)
 
 
-def _query(alert: dict[str, Any]) -> str:
+def query_of_alert(alert: dict[str, Any]) -> str:
     """Summary and description before the rule fires: without the template's markers."""
     return re.sub(r"\{\{.*?\}\}", " ", f"{alert.get('summary') or ''}\n{alert.get('description') or ''}")
 

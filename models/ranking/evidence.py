@@ -10,6 +10,7 @@ from models.domain.base import Frozen
 from models.domain.execution import CheckResult
 from models.domain.recommendation import Candidate
 from models.domain.runbook import ScoredPassage
+from models.ranking.bridge import RemedyMatch
 
 
 class DiagnosisAnswer(Frozen):
@@ -27,6 +28,8 @@ class CandidateEvidence(Frozen):
     """Triggers of its runbook that matched a signal, as written in the front matter."""
     passages: tuple[ScoredPassage, ...] = ()
     """Passages of its runbook that retrieval found."""
+    remedy: RemedyMatch | None = None
+    """How its remedy, in words, compares with those of the other candidates; None: not compared."""
     culprit_match: bool = False
     """Whether it acts on the service (or process) that localisation ranks first."""
     precondition: bool | None = None

@@ -1,4 +1,8 @@
-"""Evidence as numbers. Every feature is monotone: more of it never speaks the other way."""
+"""Evidence as numbers. Every feature is monotone: more of it never speaks the other way.
+
+All but two are 0 where nothing is known and grow from there; `remedy` and `bridge` compare a candidate with the others,
+and are below 0 where it comes off worse.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +52,8 @@ SIGNS: dict[str, int] = {
     "lead": 1,
     "dense": 1,
     "agreement": 1,
+    "remedy": 1,
+    "bridge": 1,
     "history": 1,
     "risk": -1,
 }
@@ -74,6 +80,8 @@ def features_of(item: CandidateEvidence, strongest: float) -> tuple[Feature, ...
         Feature("lead", min(item.lexical / strongest, 1.0) if strongest > 0 else 0.0, "share of the strongest match"),
         Feature("dense", min(max(item.dense, 0.0), 1.0), f"best cosine similarity {item.dense:.2f}"),
         Feature("agreement", agreement(len(item.passages)), f"{len(item.passages)} passages found"),
+        Feature("remedy", item.remedy.words if item.remedy else 0.0, "its remedy's words, beside the others'"),
+        _bridge(item),
         _history(item),
         Feature("risk", RISK_COST[item.candidate.risk], f"{item.candidate.risk} risk"),
     )
@@ -87,6 +95,13 @@ def strongest_match(evidence: Sequence[CandidateEvidence]) -> float:
 def agreement(passages: int) -> float:
     """Passages found, as a value in [0, 1): 0 for one, and each further one halves what is left to gain."""
     return float(1.0 - 0.5 ** (passages - 1)) if passages else 0.0
+
+
+def _bridge(item: CandidateEvidence) -> Feature:
+    """The candidate's share of the causes that the signs speak of, beside the others': see `models.ranking.bridge`."""
+    if item.remedy is None:
+        return Feature("bridge", 0.0, "")
+    return Feature("bridge", item.remedy.bridge, f"what mends “{item.remedy.cause}”, beside the other remedies")
 
 
 def _history(item: CandidateEvidence) -> Feature:

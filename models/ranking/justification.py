@@ -21,6 +21,8 @@ _NAMES = {
     "lead": "its lead over other runbooks",
     "dense": "likeness in meaning",
     "agreement": "several passages found",
+    "remedy": "words in common with its remedy",
+    "bridge": "the causes that its remedy mends",
     "history": "earlier executions",
     "risk": "its risk",
     "unmatched": "neither trigger nor words in common",

@@ -33,20 +33,31 @@ class Weights(Frozen):
 
 
 DEFAULT_WEIGHTS = Weights(
-    bias=-9.19,
+    bias=-9.43,
     per_feature={
-        "trigger": 8.57,
+        "trigger": 8.81,
         "precondition_holds": 0.69,
         "precondition_fails": -2.71,
         "culprit": 0.44,
         "supported": 0.69,
         "refuted": -1.61,
-        "lexical": 2.65,
-        "lead": 3.03,
-        "dense": 1.43,
-        "agreement": 2.71,
+        "lexical": 2.78,
+        "lead": 3.12,
+        "dense": 1.46,
+        "agreement": 2.81,
+        "remedy": 0.56,
+        "bridge": 0.50,
         "history": 4.00,
         "risk": -0.50,
     },
 )
 """Bias and text weights were measured on public alerting rules; the others are stated assumptions, see there."""
+
+REMEDY_WEIGHTS = DEFAULT_WEIGHTS.model_copy(
+    update={
+        "per_feature": DEFAULT_WEIGHTS.per_feature
+        | {"lexical": 0.0, "lead": 0.0, "dense": 0.0, "agreement": 0.0, "remedy": 1.72, "bridge": 2.74}
+    }
+)
+"""For candidates that are remedies in words, without a runbook that tells of the signs: what is like the incident is
+then the remedy alone. Printed by `python -m evals.ranking_remedies`."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from models.domain.execution import CheckResult
 from models.domain.runbook import Passage
 from models.ranking.abstention import DEFAULT_THRESHOLD
+from models.ranking.bridge import RemedyMatch
 from models.ranking.citations import MAX_QUOTE, cite, holds, words_of
 from models.ranking.evidence import CandidateEvidence, DiagnosisAnswer
 from models.ranking.ranker import UNMATCHED_CAP, logit, rank
@@ -45,6 +46,14 @@ def better_pairs(candidate, found):
             base | {"passages": (weak,)},
             base | {"passages": (weak, found("Restart", "first.", lexical=1.0))},
         ),
+        "remedy": (
+            base | {"remedy": RemedyMatch(words=-0.5, bridge=0.0)},
+            base | {"remedy": RemedyMatch(words=0.5, bridge=0.0)},
+        ),
+        "bridge": (
+            base | {"remedy": RemedyMatch(words=0.0, bridge=-0.9)},
+            base | {"remedy": RemedyMatch(words=0.0, bridge=0.2)},
+        ),
         "success": (base, base | {"successes": 3}),
         "failure": (base | {"failures": 3}, base),
         "risk": ({"candidate": candidate(risk="high")}, {"candidate": candidate(risk="low")}),
@@ -52,7 +61,7 @@ def better_pairs(candidate, found):
 
 
 KINDS = ["precondition holds", "precondition fails", "culprit", "supported", "refuted", "lexical", "dense"]
-KINDS += ["agreement", "success", "failure", "risk"]
+KINDS += ["agreement", "remedy", "bridge", "success", "failure", "risk"]
 
 
 @pytest.mark.parametrize(("name", "triggered"), [("trigger", False), *product(KINDS, (False, True))])
@@ -138,7 +147,7 @@ def test_the_justification_says_what_was_found(incident, candidate, found):
         "precondition holds now: pg_up == 0",
         "Measured, and it supports this: pg_connections > 90",
         "helped in 3 of 4 earlier",
-        "Counted most, in log-odds: the trigger (+8.6)",
+        "Counted most, in log-odds: the trigger (+8.8)",
     )
     for part in said:
         assert part in text
