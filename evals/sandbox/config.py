@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, WORKERS, Layout
+from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, VOLUMES, WORKERS, Layout
 from service.settings import LIBRARY
 
 ENVIRONMENT = "sandbox"
@@ -15,6 +15,8 @@ POLICIES = Path(__file__).resolve().parent / "policies"
 """Permits what the sandbox's own executors can do, and nothing else."""
 RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
 """What only the sandbox has; beside the library."""
+CAUSES = Path(__file__).resolve().parent / "causes"
+"""One symptom, three causes: read beside those where the symptom is played (`faults_checkouts`)."""
 SCRAPED = {
     "shop": {"service": "shop", "process": "shop"},
     "shop-standby": {"service": "shop", "process": "shop-standby"},
@@ -78,14 +80,19 @@ def write_settings(layout: Layout, **changes: Any) -> Path:
     return path
 
 
+def scraped(layout: Layout) -> list[dict[str, Any]]:
+    """The scrape targets of the settings."""
+    return [
+        {"url": layout.url(program), "labels": {**labels, "environment": ENVIRONMENT}}
+        for program, labels in SCRAPED.items()
+    ]
+
+
 def _settings(layout: Layout, topology: Path) -> dict[str, Any]:
     return {
         "state_dir": str(layout.folder / "state"),
         "topology": str(topology),
-        "scrape": [
-            {"url": layout.url(program), "labels": {**labels, "environment": ENVIRONMENT}}
-            for program, labels in SCRAPED.items()
-        ],
+        "scrape": scraped(layout),
         "scrape_interval": "1s",
         "retention": "1h",
         "detector": {"name": "lockstep", "config": {"warmup": WARMUP}},
@@ -113,6 +120,8 @@ def _executors(layout: Layout) -> dict[str, Any]:
             "programs": {
                 "shop-release": _script(layout, "shop-release", r"v[0-9]+|stable|previous"),
                 "shop-workers": _script(layout, "shop-workers", r"[1-9]"),
+                "db-volume": _script(layout, "db-volume", "|".join(VOLUMES)),
+                "db-free-connections": _script(layout, "db-free-connections", "shop"),
             }
         },
         "traffic": {"routers": {"shop": _router(layout) | {"reload": reload}}},

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from prometheus_client import CollectorRegistry, start_http_server
@@ -22,6 +23,8 @@ INTERVAL = 0.5
 """Seconds between probes: half of the scrape interval, so that no scrape sees a value older than that."""
 TIMEOUT = 0.9
 """Seconds that one probe may take. A server that accepts and never answers is down for its clients."""
+WRITE_TIMEOUT = 5.0
+"""The same of a durable write: the slowest disk that is played answers within it."""
 _CONNECTIONS = """
 SELECT count(*), (
   SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
@@ -40,11 +43,46 @@ class Observation:
     max_connections: int | None = None
 
 
+class Writes:
+    """What a durable write takes: a probe that commits a message of nothing into the write-ahead log."""
+
+    def __init__(self) -> None:
+        self._took: float | None = None
+        self._began: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The last one, or the one that is under way where that has already lasted longer. None: it is not known."""
+        # Read once: scrapes are answered by threads of their own.
+        began, took = self._began, self._took
+        return took if began is None else max(took or 0.0, time.perf_counter() - began)
+
+    async def watch(self, dsn: str, in_use: Path) -> None:
+        """Probe forever while the file is there, which says that the database's disk is watched."""
+        while True:
+            self._took = await self._probe(dsn) if in_use.exists() else None
+            await asyncio.sleep(INTERVAL)
+
+    async def _probe(self, dsn: str) -> float | None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+                    await connection.execute("SET synchronous_commit TO on")
+                    self._began = time.perf_counter()
+                    await connection.execute("SELECT pg_logical_emit_message(true, 'probe', '')")
+                    return time.perf_counter() - self._began
+        except (psycopg.Error, TimeoutError, OSError):
+            return None
+        finally:
+            self._began = None
+
+
 class DatabaseCollector(Collector):
     """Exposes the latest observation."""
 
     def __init__(self) -> None:
         self.latest = Observation()
+        self.writes = Writes()
 
     def collect(self) -> Iterator[Metric]:
         """The families of one scrape."""
@@ -54,6 +92,7 @@ class DatabaseCollector(Collector):
             ("pg_query_seconds", "Time to connect and to run a query, in seconds"): seen.query_seconds,
             ("pg_connections", "Open connections of ordinary clients"): seen.connections,
             ("pg_max_connections", "Connections that ordinary clients may open"): seen.max_connections,
+            ("pg_wal_write_seconds", "Time until a write is on the log's disk, in seconds"): self.writes.seconds,
         }
         for (name, help_text), value in values.items():
             if value is not None:
@@ -89,9 +128,13 @@ async def main() -> None:
     registry = CollectorRegistry()
     registry.register(collector)
     start_http_server(int(os.environ["EXPORTER_PORT"]), addr="127.0.0.1", registry=registry)
-    while True:
-        collector.latest = await probe(os.environ["CLIENT_DSN"], os.environ["SUPERUSER_DSN"])
-        await asyncio.sleep(INTERVAL)
+    in_use = Path(os.environ["EXPORTER_VOLUME"])
+    client, superuser = os.environ["CLIENT_DSN"], os.environ["SUPERUSER_DSN"]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(collector.writes.watch(superuser, in_use))
+        while True:
+            collector.latest = await probe(client, superuser)
+            await asyncio.sleep(INTERVAL)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,27 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import ClassVar
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar
 
 import httpx
 
+from evals.sandbox.load import LOADS
 from evals.sandbox.sandbox import Sandbox
 from models.domain.errors import BadInput, Unavailable
 
 MEND_SECONDS = 20.0
 """For a program that was mended to serve again."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What mends a fault, by the runbook's action and in words: the truth with which a recommendation is compared."""
+
+    runbook: str
+    action: str
+    words: str
 
 
 class Fault(ABC):
@@ -29,13 +41,26 @@ class Fault(ABC):
     """The program that is broken, by its name under supervisor. It must run for there to be something to break."""
     cures: ClassVar[tuple[str, ...]]
     """The actions, as `executor/verb`, that cure it, each alone. None where nothing that Suture may do there does."""
+    remedy: ClassVar[Remedy | None] = None
+    """The action that mends it with the least harm; None where none does, so that it is right to recommend nothing."""
     alert: ClassVar[str | None] = None
     """The alert of a monitoring rule that tells of it, where it is no departure that a detector should find."""
+    alert_from: ClassVar[str | None] = None
+    """The program whose series that rule reads; by default the one that is broken."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.broken_pid = 0
         """The process that was broken, once it was."""
+        self.usual = LOADS["base"]
+        """The customers that come where nothing is wrong."""
+
+    def vary(self, random: Random) -> dict[str, Any]:  # noqa: ARG002
+        """Choose how strong this injection is to be, within what the fault stands for; says what was chosen."""
+        return {}
+
+    def prepare(self) -> None:  # noqa: B027
+        """Put in place what must be there while all is still well. By default nothing; harmless twice."""
 
     def inject(self) -> None:
         """Break it. Raises BadInput where it is broken already."""
@@ -65,7 +90,7 @@ class Fault(ABC):
 class RestartFault(Fault):
     """A fault of one process that a restart of it cures."""
 
-    cures = ("process/restart",)
+    cures: ClassVar[tuple[str, ...]] = ("process/restart",)
 
     def repaired(self) -> bool:
         """Whether another process than the broken one runs, and serves a client of its kind."""

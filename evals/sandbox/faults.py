@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from evals.sandbox.fault import Fault as Fault  # noqa: PLC0414
+from evals.sandbox.faults_checkouts import CheckoutsNoConnections, CheckoutsNoDatabase, CheckoutsSlowDisk
 from evals.sandbox.faults_database import CrowdConnections, ExhaustConnections, KillDatabase, WrongRemedy
+from evals.sandbox.faults_load import IdleWorkers, Overload
 from evals.sandbox.faults_proxy import ExpiredCertificate
-from evals.sandbox.faults_shop import BadRelease, BrokenStart, HangService, IdleWorkers, KillService, Overload
+from evals.sandbox.faults_shop import BadRelease, BrokenStart, HangService, KillService
 from evals.sandbox.sandbox import Sandbox
 from models.domain.errors import BadInput
 
@@ -23,6 +25,9 @@ FAULTS: dict[str, type[Fault]] = {
         ExpiredCertificate,
         WrongRemedy,
         CrowdConnections,
+        CheckoutsNoConnections,
+        CheckoutsNoDatabase,
+        CheckoutsSlowDisk,
     )
 }
 

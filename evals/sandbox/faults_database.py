@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import psutil
 import psycopg
 
-from evals.sandbox.fault import Fault, RestartFault, front_door_serves
+from evals.sandbox.batch_job import CLIENTS, BatchJob
+from evals.sandbox.fault import Fault, Remedy, RestartFault, front_door_serves
 from evals.sandbox.postgres import ORDINARY_CONNECTIONS
 from evals.sandbox.sandbox import Sandbox
 from models.domain.errors import Unavailable
 
 CUT_SECONDS = 10.0
-_CLIENTS = """
-SELECT count(*) FILTER (WHERE usename = 'batch'), count(*) FILTER (WHERE usename = 'shop') FROM pg_stat_activity
-"""
 
 
 class _DatabaseFault(RestartFault):
@@ -39,6 +35,7 @@ class KillDatabase(_DatabaseFault):
     name = "kill_database"
     title = "The database is killed"
     how = "SIGKILL to PostgreSQL's postmaster and its children"
+    remedy = Remedy("postgres-down", "restart-database", "PostgreSQL was restarted.")
 
     def _break(self, pid: int) -> None:
         postmaster = psutil.Process(pid)
@@ -46,40 +43,6 @@ class KillDatabase(_DatabaseFault):
         for process in (postmaster, *postmaster.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-
-
-class BatchJob:
-    """The faulty batch job (`outsider`), as a process of this one."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, most: int = ORDINARY_CONNECTIONS) -> None:
-        """Let it take connections, `most` at most."""
-        environment: dict[str, Any] = {
-            **os.environ, "OUTSIDER_DSN": self._sandbox.layout.dsn("batch"), "OUTSIDER_MOST": str(most),
-        }  # fmt: skip
-        with self._sandbox.layout.log("outsider").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "evals.sandbox.outsider"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def holds(self) -> int:
-        """How many connections it has."""
-        with psycopg.connect(self._sandbox.layout.dsn("postgres"), autocommit=True) as superuser:
-            return int((superuser.execute(_CLIENTS).fetchone() or (0,))[0])
-
-    def end(self) -> None:
-        """End it, with its connections."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
 
 class ExhaustConnections(_DatabaseFault):
@@ -92,6 +55,11 @@ class ExhaustConnections(_DatabaseFault):
     name = "exhaust_connections"
     title = "A batch job takes all of the database's connections"
     how = f"{ORDINARY_CONNECTIONS} connections taken and held, the shop's own cut"
+    remedy = Remedy(
+        "postgres-connections-exhausted",
+        "restart-exhausted-database",
+        "PostgreSQL was restarted, which ended every connection.",
+    )
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
@@ -125,7 +93,7 @@ class ExhaustConnections(_DatabaseFault):
         """Whether no slot is left; where the shop holds the last ones they are cut, for the batch job to win."""
         # A new connection each round: the superuser, too, takes an ordinary slot while there are any.
         with psycopg.connect(self.sandbox.layout.dsn("postgres"), autocommit=True) as superuser:
-            batch, shop = superuser.execute(_CLIENTS).fetchone() or (0, 0)
+            batch, shop = superuser.execute(CLIENTS).fetchone() or (0, 0)
             if batch < ORDINARY_CONNECTIONS <= batch + shop:
                 superuser.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
             return bool(batch >= ORDINARY_CONNECTIONS)
@@ -147,6 +115,12 @@ class CrowdConnections(Fault):
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
         self._job = BatchJob(sandbox)
+        self._most = ORDINARY_CONNECTIONS // 2
+
+    def vary(self, random: Random) -> dict[str, Any]:
+        """How many connections are taken: always with room for everybody."""
+        self._most = round(random.uniform(0.4, 0.65) * ORDINARY_CONNECTIONS)
+        return {"connections": self._most}
 
     def repaired(self) -> bool:
         """Whether the batch job holds nothing, and customers are served."""
@@ -159,7 +133,7 @@ class CrowdConnections(Fault):
         self._job.end()
 
     def _break(self, pid: int) -> None:  # noqa: ARG002
-        self._job.start(ORDINARY_CONNECTIONS // 2)
+        self._job.start(self._most)
 
 
 class WrongRemedy(Fault):

@@ -1,4 +1,4 @@
-"""Faults of the shop: its processes, its start, its release, its load."""
+"""Faults of the shop: its processes, its start, its release."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import signal
 import subprocess
 from typing import ClassVar
 
-from evals.sandbox.fault import Fault, RestartFault, front_door_serves, restart_shop, shop_serves
-from evals.sandbox.layout import WORKERS
-from evals.sandbox.load import LOADS, read_load, set_load
+from evals.sandbox.fault import Fault, Remedy, RestartFault, front_door_serves, restart_shop, shop_serves
 from evals.sandbox.releases import RELEASES, Releases
 from evals.sandbox.routing import active_pool, switch
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.shop_release import deploy, runs
-from evals.sandbox.shop_workers import set_workers, workers
 from models.domain.errors import BadInput, Unavailable
 
 _STABLE, _SLOW = (release.version for release in RELEASES)
-BUSY, IDLE = 0.8, 0.3
-"""Utilisation above which a worker keeps its customers waiting, and below which several have too little to do."""
 
 
 class _SignalFault(RestartFault):
@@ -40,6 +35,7 @@ class KillService(_SignalFault):
     name = "kill_service"
     title = "The shop's processes are killed"
     how = "SIGKILL to the shop's process group"
+    remedy = Remedy("service-down", "restart-process", "The shop's process was restarted.")
     signal = signal.SIGKILL
 
 
@@ -49,6 +45,7 @@ class HangService(_SignalFault):
     name = "hang_service"
     title = "The shop hangs"
     how = "SIGSTOP to the shop's process group: it accepts, and never answers"
+    remedy = Remedy("service-not-answering", "restart-hung-process", "The shop, which hung, was restarted.")
     signal = signal.SIGSTOP
 
 
@@ -64,6 +61,7 @@ class BrokenStart(Fault):
     service = "shop"
     process = "shop"
     cures = ("traffic/switch",)
+    remedy = Remedy("service-down", "fail-over", "The shop's customers were sent to its standby.")
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
@@ -97,6 +95,7 @@ class BadRelease(Fault):
     service = "shop"
     process = "shop"
     cures = ("script/run",)
+    remedy = Remedy("deploy-latency", "roll-back-release", "The shop was rolled back to its last stable release.")
 
     def repaired(self) -> bool:
         """Whether the shop runs the stable release, and customers are served."""
@@ -114,83 +113,3 @@ class BadRelease(Fault):
         done = subprocess.run([program, _SLOW], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Unavailable(f"{_SLOW} could not be deployed: {done.stderr.strip()}")
-
-
-class Overload(Fault):
-    """More customers come, and want more, than the shop's workers can do well."""
-
-    name = "overload"
-    title = "A sale brings more customers than the shop can serve"
-    how = (
-        f"{LOADS['peak'].rate:.0f} customers a second instead of {LOADS['base'].rate:.0f},"
-        f" {LOADS['peak'].checkout_share:.0%} of them at the checkout instead of {LOADS['base'].checkout_share:.0%}"
-    )
-    service = "shop"
-    process = "shop"
-    cures = ("script/run",)
-
-    def repaired(self) -> bool:
-        """Whether there are more workers or fewer customers, each worker has room, and customers are served."""
-        try:
-            seen = self.sandbox.metrics("shop")
-        except Unavailable:
-            return False
-        eased = seen["shop_workers"] > WORKERS or not self._is_peak()
-        return eased and seen["shop_worker_utilisation"] < BUSY and front_door_serves(self.sandbox)
-
-    def ease(self) -> None:
-        """The sale ends: as many customers as before. Workers that were added stay, and have little to do."""
-        set_load(self.sandbox.layout, "base")
-
-    def heal(self) -> None:
-        """End the sale, and take away the workers that it was worth."""
-        self.ease()
-        if not shop_serves(self.sandbox):
-            restart_shop(self.sandbox)
-        set_workers(self.sandbox, WORKERS)
-
-    def _break(self, pid: int) -> None:  # noqa: ARG002
-        if self._is_peak():
-            raise BadInput("the sale is on already")
-        set_load(self.sandbox.layout, "peak")
-
-    def _is_peak(self) -> bool:
-        return read_load(self.sandbox.layout.load_file) == LOADS["peak"]
-
-
-class IdleWorkers(Fault):
-    """A sale is over, and the workers that were added for it have nothing to do.
-
-    Nobody suffers, so a rule of the monitoring tells of it. That is also how `Overload` goes on, once it was cured.
-    """
-
-    name = "idle_workers"
-    title = "The sale is over, and the added workers have nothing to do"
-    how = f"{LOADS['base'].rate:.0f} customers a second again; the rule WorkersIdle fires at a utilisation below {IDLE}"
-    service = "shop"
-    process = "shop"
-    cures = ("script/run",)
-    alert = "WorkersIdle"
-
-    def alerting(self) -> bool:
-        """Whether there are more workers than usual, and each is idle most of the time."""
-        try:
-            seen = self.sandbox.metrics("shop")
-        except Unavailable:
-            return False
-        return seen["shop_workers"] > WORKERS and seen["shop_worker_utilisation"] < IDLE
-
-    def repaired(self) -> bool:
-        """Whether the shop has its usual workers, and serves."""
-        return workers(self.sandbox) == WORKERS and front_door_serves(self.sandbox)
-
-    def heal(self) -> None:
-        """Take the added workers away."""
-        if not shop_serves(self.sandbox):
-            restart_shop(self.sandbox)
-        set_workers(self.sandbox, WORKERS)
-
-    def _break(self, pid: int) -> None:  # noqa: ARG002
-        set_load(self.sandbox.layout, "base")
-        if workers(self.sandbox) == WORKERS:
-            set_workers(self.sandbox, WORKERS + 1)

@@ -79,11 +79,17 @@ class Follower:
             return
         if self._poll(lambda: self._fault.alerting() or None, self._detect_within) is None:
             raise EpisodeFailed(f"the rule of the alert {name} did not hold within {self._detect_within:.0f} s")
-        self._client.alert(name, SCRAPED[self._fault.process] | {"environment": ENVIRONMENT})
+        self._client.alert(name, SCRAPED[self._told_by] | {"environment": ENVIRONMENT})
         self._reach("alerted", utc_now(), Said(f"{name} is sent by the monitoring"))
 
+    @property
+    def _told_by(self) -> str:
+        """The program whose series the alert is about."""
+        return self._fault.alert_from or self._fault.process
+
     def _await_incident(self) -> Incident:
-        incident = self._poll(lambda: self._client.incident_of(self._fault.service, self._start), self._detect_within)
+        affected = SCRAPED[self._told_by]["service"] if self._fault.alert else self._fault.service
+        incident = self._poll(lambda: self._client.incident_of(affected, self._start), self._detect_within)
         if incident is None:
             raise EpisodeFailed(f"nothing was detected within {self._detect_within:.0f} s")
         self.episode.incident = incident.id

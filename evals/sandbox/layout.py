@@ -15,6 +15,8 @@ from models.domain.errors import BadInput
 HOST = "127.0.0.1"
 PROGRAMS = ("postgres", "db-exporter", "shop", "shop-standby", "proxy", "loadgen")
 """In the order in which they start. `db-exporter` and `loadgen` observe; the others can be broken."""
+VOLUMES = ("wal-volume", "wal-spare")
+"""Programs that stand for two disks of the database (see `volume`). They run only where a fault of a disk is played."""
 FRONT_DOOR = "front-door"
 """The port on which `proxy` takes customers; the port by its own name serves its metrics."""
 SERVER_NAME = "localhost"
@@ -56,7 +58,7 @@ class Layout:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         roles = ("postgres", "shop", "monitor", "batch")
         layout = cls(folder, free_ports((*PROGRAMS, FRONT_DOOR)), {role: secrets.token_hex(16) for role in roles})
-        for name in ("logs", "bin", "releases", *METRICS_FOLDERS.values()):
+        for name in ("logs", "bin", "releases", "volumes", *METRICS_FOLDERS.values()):
             (folder / name).mkdir(exist_ok=True)
         private(folder / _FILE, json.dumps({**asdict(layout), "folder": str(folder)}, indent=1))
         return layout
@@ -104,6 +106,19 @@ class Layout:
     def pool_file(self) -> Path:
         """Where the proxy sends customers: the file that the `traffic` executor writes."""
         return self.folder / "pool.json"
+
+    def volume(self, name: str) -> Path:
+        """What a volume holds."""
+        return self.folder / "volumes" / name
+
+    def volume_delay(self, name: str) -> Path:
+        """How long a volume keeps a write waiting: seconds, read again by `volume` at each write."""
+        return self.folder / "volumes" / f"{name}.delay"
+
+    @property
+    def volume_in_use(self) -> Path:
+        """The name of the volume to which the database writes; there is none where its disk is not watched."""
+        return self.folder / "volumes" / "in-use"
 
     @property
     def proxy_pid(self) -> Path:

@@ -20,12 +20,13 @@ LOADS = {"base": Load(40.0, 0.3), "peak": Load(95.0, 0.85)}
 """`peak` is a sale: twice the customers, and most of them buy. Measured: more than one worker can do well."""
 
 
-def set_load(layout: Layout, name: str) -> None:
-    """Let that many customers come from now on, within half a second."""
-    assert name in LOADS
-    replace_text(layout.load_file, name)
+def set_load(layout: Layout, load: str | Load) -> None:
+    """Let that many customers come from now on, within half a second: a name of LOADS, or any other load."""
+    assert isinstance(load, Load) or load in LOADS
+    replace_text(layout.load_file, load if isinstance(load, str) else f"{load.rate!r} {load.checkout_share!r}")
 
 
 def read_load(file: Path) -> Load:
     """What the file asks for."""
-    return LOADS[file.read_text()]
+    text = file.read_text()
+    return LOADS[text] if text in LOADS else Load(*map(float, text.split()))

@@ -74,7 +74,7 @@ class Play:
         self.teller.say(f"Sandbox: PostgreSQL, a shop and its customers start in {folder} …")
         episodes: list[Episode] = []
         with Sandbox.start(folder, seed=self.seed) as sandbox:
-            settings = write_settings(sandbox.layout, **{**self.settings, **scenarios[0].settings})
+            settings = write_settings(sandbox.layout, **scenarios[0].settings_with(self.settings))
             with RunningService.start(settings, sandbox.layout.folder) as service:
                 self.teller.say(f"Service: `suture serve` answers at {service.url}.")
                 self.teller.say("It scrapes the sandbox every second and learns what is normal: about a minute …")
@@ -88,6 +88,7 @@ class Play:
         fault = scenario.fault(sandbox)
         self.teller.wait_for("watching the healthy system")
         try:
+            fault.prepare()
             settle(service, sandbox)
         except Unavailable as error:
             return [Episode(scenario.name, fault.title, scenario.ending, failure=str(error))]
@@ -120,4 +121,5 @@ class Play:
 
 def _with_same_settings(scenarios: Sequence[Scenario]) -> list[Scenario]:
     """Those from the first on that can share its service."""
-    return list(takewhile(lambda one: one.settings == scenarios[0].settings, scenarios))
+    first = scenarios[0]
+    return list(takewhile(lambda one: (one.settings, one.runbooks) == (first.settings, first.runbooks), scenarios))

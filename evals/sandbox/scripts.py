@@ -7,7 +7,12 @@ import sys
 
 from evals.sandbox.layout import Layout
 
-SCRIPTS = {"shop-release": "evals.sandbox.shop_release", "shop-workers": "evals.sandbox.shop_workers"}
+SCRIPTS = {
+    "shop-release": "evals.sandbox.shop_release",
+    "shop-workers": "evals.sandbox.shop_workers",
+    "db-volume": "evals.sandbox.db_volume",
+    "db-free-connections": "evals.sandbox.db_free",
+}
 """Module by program."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evals.sandbox.layout import FRONT_DOOR, METRICS_FOLDERS, PROGRAMS, Layout, private
+from evals.sandbox.layout import FRONT_DOOR, METRICS_FOLDERS, PROGRAMS, VOLUMES, Layout, private
 from evals.sandbox.releases import RELEASES, Releases
 
 STOP_SECONDS = 3
@@ -46,7 +46,7 @@ def write_configuration(layout: Layout, seed: int) -> str:
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
     ]
-    for priority, name in enumerate(PROGRAMS):
+    for priority, name in enumerate((*PROGRAMS, *VOLUMES)):
         sections += _program(layout, name, priority, _environment(layout, seed)[name])
     path = layout.folder / "supervisord.conf"
     # `%` begins an expansion in supervisor's file.
@@ -55,8 +55,11 @@ def write_configuration(layout: Layout, seed: int) -> str:
 
 
 def _program(layout: Layout, name: str, priority: int, environment: Mapping[str, str]) -> list[str]:
-    module = "shop_master" if name in METRICS_FOLDERS else name.replace("-", "_")
-    arguments = [str(layout.folder)] if name == "postgres" else []
+    module, arguments = name.replace("-", "_"), [str(layout.folder)] if name == "postgres" else []
+    if name in METRICS_FOLDERS:
+        module = "shop_master"
+    if name in VOLUMES:
+        module, arguments = "volume", [str(layout.folder), name]
     command = shlex.join([sys.executable, "-m", f"evals.sandbox.{module}", *arguments])
     variables = ",".join(f'{key}="{value}"' for key, value in environment.items())
     return [
@@ -64,6 +67,7 @@ def _program(layout: Layout, name: str, priority: int, environment: Mapping[str,
         f"command = {command}",
         f"environment = {variables}",
         f"priority = {priority}",
+        f"autostart = {'false' if name in VOLUMES else 'true'}",
         # What is broken stays broken until somebody repairs it: that is Suture's part.
         "autorestart = false",
         "startsecs = 1",
@@ -90,6 +94,7 @@ def _environment(layout: Layout, seed: int) -> dict[str, dict[str, str]]:
             "EXPORTER_PORT": str(ports["db-exporter"]),
             "CLIENT_DSN": layout.dsn("monitor"),
             "SUPERUSER_DSN": layout.dsn("postgres"),
+            "EXPORTER_VOLUME": str(layout.volume_in_use),
         },
         "shop": _shop(layout, "shop")
         | {
@@ -121,7 +126,7 @@ def _environment(layout: Layout, seed: int) -> dict[str, dict[str, str]]:
             "SHOP_CA": str(layout.authority[0]),
         },
     }
-    return {name: common | variables for name, variables in own.items()}
+    return {name: common | variables for name, variables in own.items()} | dict.fromkeys(VOLUMES, common)
 
 
 def _shop(layout: Layout, name: str) -> dict[str, str]:
@@ -145,10 +150,14 @@ class Supervisor:
 
     def restart(self, name: str) -> Process:
         """Stop the program where it runs, start it, and wait until supervisor calls it running."""
-        if self.process(name).state in ("STARTING", "RUNNING", "STOPPING"):
-            self._call("stopProcess", name)
+        self.stop(name)
         self._call("startProcess", name)
         return self.process(name)
+
+    def stop(self, name: str) -> None:
+        """Stop the program where it runs, and wait until it has ended."""
+        if self.process(name).state in ("STARTING", "RUNNING", "STOPPING"):
+            self._call("stopProcess", name)
 
     def _call(self, method: str, *arguments: object) -> object:
         from supervisor.xmlrpc import SupervisorTransport

@@ -24,15 +24,15 @@ def settle(service: RunningService, sandbox: Sandbox) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     calm_since: float | None = None
     while time.monotonic() < deadline:
-        ticks = _ticks(service)
+        now = ticks(service)
         if not sandbox.serving() or _at_work(service):
             calm_since = None
         elif calm_since is None:
-            calm_since = ticks
-        elif ticks >= WARMUP_TICKS and ticks - calm_since >= CALM_TICKS:
+            calm_since = now
+        elif now >= WARMUP_TICKS and now - calm_since >= CALM_TICKS:
             return
         time.sleep(0.5)
-    if _ticks(service) == 0:
+    if ticks(service) == 0:
         raise Unavailable("the service scrapes no samples from the sandbox")
     raise Unavailable(f"the sandbox was not healthy, or an incident stayed open, for {SETTLE_SECONDS:.0f} s")
 
@@ -46,7 +46,7 @@ def wait_until_serving(sandbox: Sandbox) -> None:
         time.sleep(0.2)
 
 
-def _ticks(service: RunningService) -> float:
+def ticks(service: RunningService) -> float:
     """Scrapes so far: samples kept, by series."""
     seen = service.metrics()
     return seen.get("suture_samples_total", 0.0) / max(1.0, seen.get("suture_series", 0.0))

@@ -1,17 +1,27 @@
-"""Each fault shows in scraped telemetry, and what it names as its cure, used as Suture would, cures it."""
+"""Each fault shows in scraped telemetry, and what it names as its remedy, used as Suture would, mends it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import pytest
 
+from evals.sandbox.config import CAUSES, RUNBOOKS, TOPOLOGY
+from evals.sandbox.fault import Fault
 from evals.sandbox.faults import FAULTS, fault_of
 from evals.sandbox.sandbox import Sandbox
+from models.domain.base import utc_now
 from models.domain.errors import BadInput, Unavailable
+from models.domain.incident import Incident
+from models.domain.recommendation import Candidate
+from runbooks.binding import bind
+from runbooks.loader import load_corpus
+from service.executors.certificate import CertificateExecutor
 from service.executors.process import ProcessExecutor
 from service.executors.script import ScriptExecutor
 from service.executors.traffic import TrafficExecutor
 from service.ports import Effect, ExecutorClass, ExecutorError
+from service.registry import verb_catalogue
+from service.settings import LIBRARY
 
 
 def scrape(sandbox: Sandbox) -> dict[str, float]:
@@ -62,17 +72,46 @@ SYMPTOMS: dict[str, Callable[[Mapping[str, float], Mapping[str, float]], bool]] 
         and before["pg_connections"] + 10 <= now["pg_connections"] < 0.95 * now["pg_max_connections"]
         and answers(now, "503") == answers(before, "503")
     ),
+    "checkouts_no_database": lambda before, now: (
+        now["pg_up"] == 0 and "pg_wal_write_seconds" not in now and answers(now, "503") > answers(before, "503") + 10
+    ),
+    "checkouts_no_connections": lambda before, now: (
+        now["pg_up"] == 0
+        and now["pg_connections"] == now["pg_max_connections"]
+        and now.get("pg_wal_write_seconds", 9) < 0.5
+        and answers(now, "503") > answers(before, "503") + 10
+    ),
+    "checkouts_slow_disk": lambda before, now: (
+        now["pg_up"] == 1 and now["pg_wal_write_seconds"] > 1 and answers(now, "503") > answers(before, "503") + 10
+    ),
 }
 
 
-CURES: dict[str, tuple[ExecutorClass, str, dict[str, object]]] = {
-    **{name: (ProcessExecutor, "restart", {"name": "shop"}) for name in ("kill_service", "hang_service")},
-    **{name: (ProcessExecutor, "restart", {"name": "postgres"}) for name in ("kill_database", "exhaust_connections")},
-    "overload": (ScriptExecutor, "run", {"program": "shop-workers", "args": ["3"]}),
-    "idle_workers": (ScriptExecutor, "run", {"program": "shop-workers", "args": ["1"]}),
-    "broken_start": (TrafficExecutor, "switch", {"router": "shop", "to": "standby"}),
-    "bad_release": (ScriptExecutor, "run", {"program": "shop-release", "args": ["stable"]}),
+EXECUTORS: dict[str, ExecutorClass] = {
+    one.name: one for one in (ProcessExecutor, ScriptExecutor, TrafficExecutor, CertificateExecutor)
 }
+
+
+def remedy_of(fault: type[Fault]) -> Candidate:
+    """The action that the fault names as its remedy, with its arguments, for the service that its incident names."""
+    assert fault.remedy is not None
+    service = "shop" if fault.alert_from else fault.service
+    now = utc_now()
+    incident = Incident(
+        id="INC-1", title="it broke", environment="sandbox", services=(service,), started_at=now, detected_at=now,
+        updated_at=now, labels={"service": service, **TOPOLOGY["services"][service]["labels"]},
+    )  # fmt: skip
+    offered = bind(load_corpus([LIBRARY, RUNBOOKS, CAUSES]).runbooks, incident, verb_catalogue())
+    wanted = (fault.remedy.runbook, fault.remedy.action)
+    [found] = [one for one in offered.candidates if (one.runbook, one.action) == wanted]
+    return found
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_that_something_cures_names_a_remedy_of_the_catalogue(fault: type[Fault]) -> None:
+    assert (fault.remedy is None) == (not fault.cures)
+    if fault.remedy is not None:
+        assert remedy_of(fault).uses in fault.cures
 
 
 def test_each_fault_is_tried_here_or_at_the_front_door() -> None:
@@ -88,6 +127,7 @@ def test_a_fault_shows_in_telemetry_until_it_is_cured(sandbox: Sandbox, name: st
     try:
         assert eventually(lambda: SYMPTOMS[name](before, scrape(sandbox)), 30), scrape(sandbox)
         assert not fault.repaired()
+        assert fault.alert is None or eventually(fault.alerting, 30)
         assert sandbox.supervisor.process(fault.process).name == fault.process
         if name == "kill_service":
             with pytest.raises(BadInput, match="broken already"):
@@ -95,9 +135,9 @@ def test_a_fault_shows_in_telemetry_until_it_is_cured(sandbox: Sandbox, name: st
         if name == "broken_start":
             no_start_brings_it_back(sandbox, act)
         if fault.cures:
-            executor, verb, arguments = CURES[name]
-            assert f"{executor.name}/{verb}" in fault.cures
-            assert act(executor, verb, arguments, key=name) is Effect.HAPPENED
+            remedy = remedy_of(FAULTS[name])
+            executor, verb = remedy.uses.split("/")
+            assert act(EXECUTORS[executor], verb, remedy.arguments, key=name) is Effect.HAPPENED
         else:
             if name == "wrong_remedy":
                 sandbox.supervisor.restart(fault.process)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from evals.sandbox.authority import create as create_authority
-from evals.sandbox.config import write_settings
+from evals.sandbox.config import CAUSES, write_settings
 from evals.sandbox.layout import Layout
 from evals.sandbox.routing import switch
 from evals.sandbox.scripts import write_scripts
@@ -65,7 +65,7 @@ def rule(name, labels):
 def recommended(tmp_path, installation):
     """The candidates worth trying, as `runbook/action` in their order, for signals in that telemetry."""
 
-    def ask(signals, gauges, fast=1.0, codes=("200",)):
+    def ask(signals, gauges, fast=1.0, codes=("200",), runbooks=()):
         layout = Layout.create(tmp_path / "s")
         create_authority(layout)
         write_scripts(layout)
@@ -73,6 +73,7 @@ def recommended(tmp_path, installation):
         layout.proxy_pid.write_text("1")
         settings = yaml.safe_load(write_settings(layout).read_text())
         wanted = ("topology", "runbooks", "policies", "modes", "autonomy", "executors")
+        settings["runbooks"] += [str(folder) for folder in runbooks]
         parts = installation(**{name: settings[name] for name in wanted}).parts
         parts.corpus.sync()
         now = parts.clock()
@@ -198,3 +199,27 @@ def test_connections_that_leave_room_are_no_reason_to_act(recommended):
     order, made = recommended((up("pg_connections", DATABASE, 17),), {("pg_connections", *DATABASE.items()): 17})
     assert order == []
     assert "its precondition, which does not hold now" in made.abstained.reason
+
+
+WRITES = ("pg_wal_write_seconds", *DATABASE.items())
+SAME_SYMPTOM = {
+    "checkouts-no-database/restart-dead-database": {("pg_up", *DATABASE.items()): 0} | GONE,
+    "checkouts-no-connections/end-idle-sessions": {
+        ("pg_up", *DATABASE.items()): 0, ("pg_connections", *DATABASE.items()): 27, WRITES: 0.002,
+    },
+    "checkouts-slow-disk/move-log": {WRITES: 2.1},
+}  # fmt: skip
+"""By what helps, the gauges that tell the causes apart."""
+
+
+@pytest.mark.parametrize("wanted", SAME_SYMPTOM)
+def test_where_all_that_is_seen_is_that_checkouts_fail_the_telemetry_tells_the_cause(recommended, wanted):
+    alert = (rule("CheckoutsFailing", SHOP),)
+    order, made = recommended(alert, SAME_SYMPTOM[wanted], codes=("503",), runbooks=(CAUSES,))
+    assert order[:1] == [wanted], [(one.candidate.action, one.probability) for one in made.candidates[:4]]
+    matched = {
+        one.candidate.runbook
+        for one in made.candidates
+        if any(part.feature == "trigger" and part.value for part in one.evidence)
+    }
+    assert {name.split("/")[0] for name in SAME_SYMPTOM} <= matched, "the symptom speaks for all three alike"
