@@ -11,7 +11,17 @@ import pytest
 from models.domain.incident import Culprit, Incident
 from models.domain.signal import Anomaly, Signal
 from runbooks.binding import VerbInputs
-from service.executors import certificate, http, process, script, traffic
+from service.executors import (
+    ansible,
+    aws_lambda_verbs,
+    certificate,
+    http,
+    kubernetes_verbs,
+    process,
+    script,
+    sql,
+    traffic,
+)
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -79,6 +89,10 @@ def catalogue() -> dict[str, VerbInputs]:
             ("http", http.VERBS),
             ("traffic", traffic.VERBS),
             ("certificate", certificate.VERBS),
+            ("kubernetes", kubernetes_verbs.VERBS),
+            ("sql", sql.VERBS),
+            ("ansible", ansible.VERBS),
+            ("lambda", aws_lambda_verbs.VERBS),
         )
         for verb, declared in verbs.items()
     }

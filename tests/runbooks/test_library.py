@@ -26,11 +26,7 @@ def test_the_library_lints_clean(library, catalogue):
     assert lint([LIBRARY], catalogue) == []
     assert library.problems == ()
     assert len(library.runbooks) >= 14
-    assert all(runbook.triggers and runbook.diagnose for runbook in library.runbooks if runbook.id not in _NO_DIAGNOSIS)
-
-
-# Whether their process runs is all that there is to ask, and their precondition asks it.
-_NO_DIAGNOSIS = {"worker-down", "oom-killed"}
+    assert all(runbook.triggers and runbook.diagnose for runbook in library.runbooks)
 
 
 def offered(library, catalogue, incident):
@@ -146,4 +142,5 @@ def test_the_embedded_source_answers_every_query(library):
         values = {name: sample(parameter) for name, parameter in runbook.parameters.items()}
         checks = [*runbook.diagnose, *(check for one in runbook.actions for check in (*one.preconditions, *one.verify))]
         for check in checks:
+            assert check.query is not None, f"{runbook.id}: {check.subject}"
             evaluate(render_check(check, values).query, Empty(), NOW)
