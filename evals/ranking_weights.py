@@ -12,7 +12,8 @@ Two sources, told apart because they deserve different trust:
   where remedies stand alone it gets 2.3. BRIDGE is the largest of a few that these alerts hardly feel: main prints what
   each costs them.
 - Assumed: all others, and how much text counts once a trigger matched (`TEXT_SHARE`). No public data has triggers,
-  preconditions, diagnosis or outcomes, so these are log-likelihood ratios of the rates in RATES, which are judgement.
+  preconditions, diagnosis or outcomes, so these are log-likelihood ratios of the rates in `models.ranking.rates`,
+  which are judgement.
   Recorded incidents replace them when there are enough.
 """
 
@@ -35,6 +36,7 @@ from evals.calibration import calibration_error
 from models.domain.runbook import ScoredPassage
 from models.ranking.bridge import RemedyMatch
 from models.ranking.features import SIGNS, agreement, saturate
+from models.ranking.rates import RATES, Rate
 
 MEASURED = ("lexical", "lead", "dense", "agreement", "remedy")
 BRIDGE = 0.5
@@ -50,21 +52,6 @@ LONGEST_REMEDY = 600
 """Characters of a runbook's Mitigation that count as its remedy."""
 
 
-class Rate(NamedTuple):
-    """How often a feature is 1 for a right candidate, and for a wrong one of the same incident."""
-
-    right: float
-    wrong: float
-
-
-RATES: dict[str, Rate] = {
-    # Of the preconditions that were looked at: "it is down" holds for the right restart, and often for its neighbours.
-    "precondition_holds": Rate(0.90, 0.45),
-    "precondition_fails": Rate(0.03, 0.45),
-    "culprit": Rate(0.70, 0.45),
-    "supported": Rate(0.50, 0.25),
-    "refuted": Rate(0.05, 0.25),
-}
 TRIGGER = Rate(0.70, 0.07)
 """About one wrong match beside one right, among the ten candidates or so that an incident has."""
 TRIGGER_ALONE = 0.35
@@ -211,7 +198,7 @@ def _log_odds(table: Table, weights: NDArray[np.float64], bridge: float) -> NDAr
 
 
 def _rows(table: Table, chosen: NDArray[np.bool_]) -> Table:
-    return Table(*(column[chosen] for column in table))
+    return Table(table.features[chosen], table.bridge[chosen], table.truth[chosen], table.group[chosen])
 
 
 def _by_document(passages: Sequence[ScoredPassage]) -> dict[str, list[ScoredPassage]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
 from service.background import Loop, detector_loops, worker_loops
+from service.bridging import Bridge
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
@@ -76,7 +77,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     sql = sql_reader(executors)
     ticketing = build(ITSM, settings.ticketing, context)
     topology = load_topology(settings.topology)
-    index = PassageIndex(settings.state_dir / "index", build(EMBEDDERS, settings.embedder, context))
+    embedder = build(EMBEDDERS, settings.embedder, context)
+    index = PassageIndex(settings.state_dir / "index", embedder)
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
     catalogue = verb_catalogue(executors)
     interruption = Interruption()
@@ -95,7 +97,18 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         clock=clock,
         topology=topology,
         corpus=corpus,
-        evidence=EvidenceGatherer(corpus, index, catalogue, clock, source, executions, sql),
+        evidence=EvidenceGatherer(
+            corpus,
+            index,
+            catalogue,
+            clock,
+            source,
+            executions,
+            sql,
+            bridge=Bridge(embedder),
+            diagnosis=settings.diagnose,
+            threshold=settings.abstain_below,
+        ),
         source=source,
         sql=sql,
         detector=_detector(settings, context),

@@ -12,7 +12,15 @@ from models.domain.base import Frozen, Labels, Severity, Time
 from models.domain.errors import BadInput
 from models.domain.execution import Decision, Mode, Verdict
 from models.domain.incident import Culprit, Incident
-from models.domain.recommendation import Citation, Dropped, ModelUse, RankedCandidate, Recommendation
+from models.domain.recommendation import (
+    Citation,
+    Dropped,
+    Hypothesis,
+    Measured,
+    ModelUse,
+    RankedCandidate,
+    Recommendation,
+)
 from models.domain.runbook import Risk
 from models.domain.signal import Anomaly, Score, Signal, SignalKind
 from service.json_input import parse_json, read_model
@@ -133,6 +141,8 @@ class CandidateView(Frozen):
     decision: DecisionView
     justification: str
     citations: tuple[Citation, ...]
+    measured: tuple[Measured, ...]
+    """What telemetry said of it while ranking."""
 
 
 class IncidentView(Frozen):
@@ -171,6 +181,8 @@ class RecommendationView(Frozen):
     gaps: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     similar: tuple[Citation, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    """Candidates that compete for the first place, side by side; empty where the first stands alone."""
     model: ModelUse | None
 
 
@@ -199,6 +211,7 @@ def view(incident: Incident, recommendation: Recommendation, decisions: Mapping[
         gaps=recommendation.gaps,
         dropped=recommendation.dropped,
         similar=recommendation.similar,
+        hypotheses=recommendation.hypotheses,
         model=recommendation.model,
     )
 
@@ -217,6 +230,7 @@ def _candidate(ranked: RankedCandidate, decision: Decision) -> CandidateView:
         decision=DecisionView(**{name: getattr(decision, name) for name in DecisionView.model_fields}),
         justification=ranked.justification,
         citations=ranked.citations,
+        measured=ranked.measured,
     )
 
 

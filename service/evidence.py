@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.base import Clock
-from models.domain.execution import CheckResult
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Citation, Dropped
-from models.domain.runbook import Check, Document, ScoredPassage
+from models.domain.runbook import Document, ScoredPassage
+from models.ranking.abstention import DEFAULT_THRESHOLD
 from models.ranking.citations import cite_best, cite_opening, incident_text, words_of
-from models.ranking.evidence import CandidateEvidence, DiagnosisAnswer
+from models.ranking.evidence import CandidateEvidence
 from models.ranking.features import SUBSTANCE, saturate
+from models.ranking.history import History, history_of
 from retrieval.index import PassageIndex
 from retrieval.query import query_of
 from runbooks.binding import Binding, VerbInputs, bind
-from service.checks import SqlReader, measure
+from service.bridging import Bridge, remedy_text
+from service.checks import SqlReader
 from service.corpus import CorpusKeeper
+from service.diagnosing import Looking, diagnose
+from service.diagnosis_settings import DiagnosisSettings
 from service.ports import Source
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 _PASSAGES = 10
 _SIMILAR = 3
 _NEAR = 3
-# Looking must not delay help: checks beyond this are left out and reported as gaps.
-_BUDGET = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,15 @@ class EvidenceGatherer:
         sql: SqlReader | None = None,
         *,
         http: bool = True,
+        bridge: Bridge | None = None,
+        diagnosis: DiagnosisSettings | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
         """Without a source nothing is measured, without executions there is no history: both are then gaps.
 
         `sql` answers `sql` checks; without it they are gaps. `http`: whether `http` checks are asked; not where the
-        source answers of the past, which an address cannot.
+        source answers of the past, which an address cannot. `bridge` compares remedies by causes. `threshold` is the
+        probability from which a candidate is recommended: what cannot reach it is not looked at.
         """
         self._corpus = corpus
         self._index = index
@@ -76,6 +80,9 @@ class EvidenceGatherer:
         self._executions = executions
         self._sql = sql
         self._http = http
+        self._bridge = bridge
+        self._diagnosis = diagnosis or DiagnosisSettings()
+        self._threshold = threshold
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
@@ -87,18 +94,24 @@ class EvidenceGatherer:
         own = [incident.id.lower()] if incident.episode == 1 else []
         past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=own)
         wanted = words_of(incident_text(incident))
-        looking = _Looking(self._source, self._sql, self._clock, http=self._http)
         triggered = {match.runbook for match in binding.matched}
         asked_for = {incident.requested.runbook} if incident.requested else set()
         # Words in common that say nothing make no runbook near.
         near = (
             triggered | asked_for | {p.passage.document for p in passages[:_NEAR] if saturate(p.lexical) >= SUBSTANCE}
         )
-        candidates = tuple(
-            self._evidence(
-                candidate, incident, binding, passages, looking, asked=candidate.runbook in triggered | asked_for
-            )
+        found = triggered | asked_for | {one.passage.document for one in passages}
+        known = [
+            self._evidence(candidate, incident, binding, passages)
             for candidate in binding.candidates
+            if candidate.runbook in found
+        ]
+        looking = Looking(self._source, self._sql, self._clock, self._diagnosis, http=self._http)
+        candidates = diagnose(
+            self._compared(query, known, documents),
+            binding.diagnoses if self._diagnosis.mode == "active" else (),
+            looking,
+            threshold=self._threshold,
         )
         return Evidence(
             binding=binding,
@@ -116,28 +129,37 @@ class EvidenceGatherer:
         incident: Incident,
         binding: Binding,
         passages: Iterable[ScoredPassage],
-        looking: _Looking,
-        *,
-        asked: bool,
     ) -> CandidateEvidence:
-        successes, failures = self._history(candidate)
+        before = self._history(candidate)
         return CandidateEvidence(
             candidate=candidate,
             triggers=tuple(m.trigger for m in binding.matched if m.runbook == candidate.runbook),
             passages=tuple(p for p in passages if p.passage.document == candidate.runbook),
             culprit_match=bool(incident.culprit and candidate.service == incident.culprit.service),
-            precondition=looking.all_hold(candidate.preconditions) if asked else None,
-            diagnosis=_diagnoses(candidate, binding, looking) if asked else (),
-            successes=successes,
-            failures=failures,
+            successes=before.successes,
+            failures=before.failures,
+            helped=before.helped,
+            ran=before.ran,
         )
 
-    def _history(self, candidate: Candidate) -> tuple[float, float]:
+    def _compared(
+        self, query: str, known: Sequence[CandidateEvidence], documents: Mapping[str, Document]
+    ) -> list[CandidateEvidence]:
+        """The candidates with how their remedies compare, by the causes that they mend."""
+        if self._bridge is None:
+            return list(known)
+        remedies = [
+            remedy_text(documents.get(one.candidate.runbook), one.candidate.action, one.candidate.title)
+            for one in known
+        ]
+        matches = self._bridge.match(query, remedies)
+        return [one.model_copy(update={"remedy": match}) for one, match in zip(known, matches, strict=True)]
+
+    def _history(self, candidate: Candidate) -> History:
         if self._executions is None:
-            return 0.0, 0.0
-        known = self._executions.outcomes(candidate.runbook, candidate.action, candidate.environment)
-        verified = float(sum(outcome.verified for outcome in known))
-        return verified, len(known) - verified
+            return History()
+        known = self._executions.outcomes(candidate.runbook, candidate.action, None)
+        return history_of(known, candidate.environment, self._clock())
 
 
 def _lesson(
@@ -147,56 +169,3 @@ def _lesson(
     document = documents.get(passages[0].passage.document) if passages else None
     opening = cite_opening(document) if document else None
     return (opening,) if opening else cite_best(passages, wanted, documents, 1)
-
-
-class _Looking:
-    """Measures checks within a budget, each once; what could not be looked at is a gap."""
-
-    def __init__(self, source: Source | None, sql: SqlReader | None, clock: Clock, *, http: bool) -> None:
-        self._source = source
-        self._sql = sql
-        self._clock = clock
-        self._http = http
-        self._known: dict[Check, CheckResult] = {}
-        self._ends = time.monotonic() + _BUDGET.total_seconds()
-        self.gaps: list[str] = [] if source else ["no telemetry source: the state now was not looked at"]
-
-    def all_hold(self, checks: Iterable[Check]) -> bool | None:
-        """Whether all hold now; None where there is none or one could not be measured."""
-        answers = [answer.passed if (answer := self.ask(check)) else None for check in checks]
-        if not answers or None in answers:
-            return None
-        return all(answers)
-
-    def ask(self, check: Check) -> CheckResult | None:
-        """The answer now; None where there is no source or the budget is spent."""
-        if self._source is None:
-            return None
-        if check.http is not None and not self._http:
-            self._gap(f"not looked at, only telemetry is known of that time: {check.subject}")
-            return None
-        if check not in self._known:
-            left = self._ends - time.monotonic()
-            if left <= 0:
-                self._gap(f"not looked at, the time was up: {check.subject}")
-                return None
-            self._known[check] = measure(check, self._source, clock=self._clock, sql=self._sql, seconds=left)
-            if self._known[check].passed is None:
-                self._gap(f"could not be measured: {check.subject}: {self._known[check].detail}")
-        return self._known[check]
-
-    def _gap(self, text: str) -> None:
-        if text not in self.gaps:
-            self.gaps.append(text)
-
-
-def _diagnoses(candidate: Candidate, binding: Binding, looking: _Looking) -> tuple[DiagnosisAnswer, ...]:
-    answers = []
-    for bound in binding.diagnoses:
-        if bound.runbook != candidate.runbook or candidate.action not in (bound.check.supports, bound.check.refutes):
-            continue
-        result = looking.ask(bound.check)
-        if result is not None:
-            supports = bound.check.supports == candidate.action
-            answers.append(DiagnosisAnswer(check=result, stance="supports" if supports else "refutes"))
-    return tuple(answers)

@@ -27,6 +27,7 @@ from models.domain.topology import Topology
 from models.language.assist import assist
 from models.localisation import localise
 from models.ranking.abstention import abstain
+from models.ranking.hypotheses import competing
 from models.ranking.ranker import rank
 from runbooks.triggers import matching
 from service.checks import SqlReader, measure, verify
@@ -122,6 +123,7 @@ class Pipeline:
             advice=advice,
             gaps=evidence.gaps,
             dropped=evidence.dropped,
+            hypotheses=competing(ranked),
             model=used,
             similar=evidence.similar,
         )

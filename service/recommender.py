@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
+from service.bridging import Bridge
 from service.corpus import CorpusKeeper
 from service.evidence import EvidenceGatherer
 from service.language import language_model
@@ -29,7 +30,8 @@ def build_recommender(
     it there is no telemetry. `history` gives the outcomes up to then.
     """
     context = Context(clock=clock, secret=resolve_secret)
-    index = PassageIndex(None, build(EMBEDDERS, settings.embedder, context))
+    embedder = build(EMBEDDERS, settings.embedder, context)
+    index = PassageIndex(None, embedder)
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
     corpus.sync()
     return Pipeline(
@@ -37,7 +39,18 @@ def build_recommender(
         clock=clock,
         topology=load_topology(settings.topology),
         corpus=corpus,
-        evidence=EvidenceGatherer(corpus, index, verb_catalogue(), clock, past, history, http=False),
+        evidence=EvidenceGatherer(
+            corpus,
+            index,
+            verb_catalogue(),
+            clock,
+            past,
+            history,
+            http=False,
+            bridge=Bridge(embedder),
+            diagnosis=settings.diagnose,
+            threshold=settings.abstain_below,
+        ),
         source=past,
         model=language_model(settings),
     )

@@ -24,6 +24,7 @@ from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
 from models.redaction import Redaction
+from service.diagnosis_settings import DiagnosisSettings
 from service.guard_settings import ApprovalSettings, AutonomySettings, LimitSettings, Span
 from service.language_settings import AnswerFormat, ModelBudget, ModelCache
 from service.settings_errors import not_json, not_valid
@@ -125,6 +126,8 @@ class Settings(BaseSettings):
     # Ranking
     abstain_below: Annotated[float, Field(ge=0, le=1)] = 0.25
     """With no candidate at this probability or above, nothing is recommended."""
+    diagnose: DiagnosisSettings = DiagnosisSettings()
+    """How much is measured while ranking, and whether runbooks' `diagnose` checks are asked."""
     model: str | None = None
     """A LiteLLM model name. Unset: the evidence ranker answers alone."""
     model_base_url: str | None = None

@@ -59,6 +59,23 @@ class Contribution(Frozen):
     note: str = ""
 
 
+class Measured(Frozen):
+    """A measured answer that was looked at for a candidate, cited like a passage: what was asked, what came, when."""
+
+    query: str
+    """PromQL, the name of a configured statement, or a URL."""
+    condition: str
+    """What the answer was compared with, for example `> 0.95`."""
+    passed: bool
+    values: tuple[float, ...] = ()
+    detail: str = ""
+    """The answer in words, with the series that it is of."""
+    at: Time
+    role: Literal["precondition", "diagnosis"]
+    says: Literal["for", "against", "nothing"]
+    """What it says of this candidate. A diagnosis that did not pass says nothing, by definition."""
+
+
 class RankedCandidate(Frozen):
     """A candidate with its place in the order and the reasons."""
 
@@ -67,6 +84,21 @@ class RankedCandidate(Frozen):
     justification: str
     citations: tuple[Citation, ...]
     evidence: tuple[Contribution, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    """What was measured for it while ranking."""
+
+
+class Hypothesis(Frozen):
+    """One of several explanations that stand side by side: an action that may be right, and what is known of it."""
+
+    runbook: str
+    action: str
+    title: str
+    probability: Score
+    speaks_for: tuple[str, ...] = ()
+    speaks_against: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """What its runbook asks for and was not looked at."""
 
 
 class Advice(Frozen):
@@ -130,6 +162,8 @@ class Recommendation(Frozen):
     gaps: tuple[str, ...] = ()
     """What could not be looked at or resolved, in words."""
     dropped: tuple[Dropped, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """The candidates that compete for the first place, best first; none where nothing competes."""
     model: ModelUse | None = None
     """None where no language model is configured."""
     similar: tuple[Citation, ...] = Field(default=())

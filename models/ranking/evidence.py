@@ -34,11 +34,16 @@ class CandidateEvidence(Frozen):
     """Whether it acts on the service (or process) that localisation ranks first."""
     precondition: bool | None = None
     """Whether its preconditions hold now; None: not looked at, or it has none."""
+    state: tuple[CheckResult, ...] = ()
+    """The answers to those of its preconditions that were asked."""
     diagnosis: tuple[DiagnosisAnswer, ...] = ()
     successes: NonNegativeFloat = Field(default=0.0)
     """Earlier executions that verification found healthy; may be decayed, hence not an integer."""
     failures: NonNegativeFloat = Field(default=0.0)
     """Earlier executions that did not end so."""
+    helped: int = 0
+    """The plain count of healthy ends behind the two; 0 of 0 where they are counts themselves."""
+    ran: int = 0
 
     @property
     def lexical(self) -> float:

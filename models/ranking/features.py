@@ -97,6 +97,13 @@ def agreement(passages: int) -> float:
     return float(1.0 - 0.5 ** (passages - 1)) if passages else 0.0
 
 
+def _ran(item: CandidateEvidence) -> str:
+    total = item.successes + item.failures
+    if not item.ran:
+        return f"helped in {item.successes:g} of {total:g} executions" if total else ""
+    return f"helped in {item.helped} of {item.ran} executions, {item.successes:.2g} of {total:.2g} by age and place"
+
+
 def _bridge(item: CandidateEvidence) -> Feature:
     """The candidate's share of the causes that the signs speak of, beside the others': see `models.ranking.bridge`."""
     if item.remedy is None:
@@ -108,4 +115,4 @@ def _history(item: CandidateEvidence) -> Feature:
     """The mean of the Beta(1 + successes, 1 + failures) posterior (Laplace's rule of succession), less its prior."""
     total = item.successes + item.failures
     mean = (item.successes + 1.0) / (total + 2.0)
-    return Feature("history", mean - 0.5, f"helped in {item.successes:g} of {total:g} executions" if total else "")
+    return Feature("history", mean - 0.5, _ran(item))

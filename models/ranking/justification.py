@@ -94,10 +94,10 @@ def _passages(item: CandidateEvidence) -> str:
 
 
 def _history(item: CandidateEvidence) -> str:
-    total = item.successes + item.failures
-    if total == 1:
-        return f"It {'helped' if item.successes else 'did not help'} the one time that it ran before."
-    return f"It helped in {item.successes:g} of {total:g} earlier executions." if total else ""
+    helped, ran = (item.helped, item.ran) if item.ran else (item.successes, item.successes + item.failures)
+    if ran == 1:
+        return f"It {'helped' if helped else 'did not help'} the one time that it ran before."
+    return f"It helped in {helped:g} of {ran:g} earlier executions." if ran else ""
 
 
 def _counted(contributions: Sequence[Contribution]) -> str:

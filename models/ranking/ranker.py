@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
+from models.domain.execution import CheckResult
 from models.domain.incident import Incident
-from models.domain.recommendation import Citation, Contribution, RankedCandidate
+from models.domain.recommendation import Citation, Contribution, Measured, RankedCandidate
 from models.domain.runbook import Document
 from models.ranking.citations import cite_best, cite_text, incident_text, words_of
 from models.ranking.evidence import CandidateEvidence
@@ -91,7 +93,40 @@ def _ranked(
         justification=justify(item, contributions),
         citations=_citations(item, wanted, documents),
         evidence=contributions,
+        measured=_measured(item),
     )
+
+
+def _measured(item: CandidateEvidence) -> tuple[Measured, ...]:
+    """Preconditions, then diagnoses, each once. What could not be measured is a gap and stands elsewhere."""
+    found: list[Measured] = []
+    for check in item.state:
+        found += _cited(check, "precondition", "for" if check.passed else "against")
+    said = {(one.query, one.condition) for one in found}
+    for answer in item.diagnosis:
+        if (answer.check.subject, answer.check.condition) not in said:
+            speaks: Literal["for", "against"] = "for" if answer.stance == "supports" else "against"
+            found += _cited(answer.check, "diagnosis", speaks if answer.check.passed else "nothing")
+    return tuple(found)
+
+
+def _cited(
+    check: CheckResult, role: Literal["precondition", "diagnosis"], says: Literal["for", "against", "nothing"]
+) -> list[Measured]:
+    if check.passed is None:
+        return []
+    return [
+        Measured(
+            query=check.subject,
+            condition=check.condition,
+            passed=check.passed,
+            values=check.values,
+            detail=check.detail,
+            at=check.at,
+            role=role,
+            says=says,
+        )
+    ]
 
 
 def _citations(

@@ -90,7 +90,7 @@ class _Nothing:
     def is_on(self) -> bool:
         return False
 
-    def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:  # noqa: ARG002
+    def outcomes(self, runbook: str, action: str, environment: str | None) -> list[Outcome]:  # noqa: ARG002
         return []
 
 

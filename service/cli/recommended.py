@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service.cli.output import shown, wrapped
 
 if TYPE_CHECKING:
+    from models.domain.recommendation import Hypothesis
     from service.contract import CandidateView, RecommendationView
 
 MOST = 5
@@ -27,19 +28,28 @@ def lines(answer: RecommendationView) -> Iterator[str]:
     likely = [one for one in answer.candidates[:MOST] if one.probability >= UNLIKELY] or answer.candidates[:1]
     for number, candidate in enumerate(likely, 1):
         yield ""
-        yield from _candidate(candidate, number)
+        yield from _candidate(candidate, number, _hypothesis(answer, candidate))
     left = len(answer.candidates) - len(likely)
     if left:
         yield f"\nand {left} less probable; --json shows all"
     yield from _notes(answer)
 
 
-def _candidate(candidate: CandidateView, number: int) -> Iterator[str]:
+def _hypothesis(answer: RecommendationView, candidate: CandidateView) -> Hypothesis | None:
+    named = (candidate.runbook, candidate.action)
+    return next((one for one in answer.hypotheses if (one.runbook, one.action) == named), None)
+
+
+def _candidate(candidate: CandidateView, number: int, hypothesis: Hypothesis | None) -> Iterator[str]:
     yield f"{number}. {candidate.probability:.0%}  {shown(candidate.title)}"
     runs = f"{candidate.uses} on {candidate.target} (runbook {candidate.runbook}, risk {candidate.risk})"
     verdict = str(candidate.decision.verdict).replace("_", " ")
     yield from wrapped(runs, "   runs:  ")
     yield from wrapped(candidate.justification, "   why:   ")
+    if hypothesis:
+        # Side by side with the others: a person weighs what is for one against what is for the next.
+        yield from wrapped("; ".join(hypothesis.speaks_for) or "nothing", "   for:   ")
+        yield from wrapped("; ".join(hypothesis.speaks_against) or "nothing known", "   against: ")
     yield from wrapped(f"{verdict}: {candidate.decision.reason}", "   guard: ")
     for citation in candidate.citations:
         yield from wrapped(f"“{citation.quote}” ({citation.document}, {citation.start}-{citation.end})", "   > ")

@@ -37,7 +37,7 @@ class ExecutionStore(Protocol):
     ) -> list[tuple[int, Execution]]:
         """Executions with their row numbers, newest first."""
 
-    def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:
+    def outcomes(self, runbook: str, action: str, environment: str | None) -> list[Outcome]:
         """All outcomes of an action in an environment."""
 
 

@@ -21,8 +21,8 @@ class Switch(Protocol):
 class Outcomes(Protocol):
     """What earlier executions taught, as far as it is asked here."""
 
-    def outcomes(self, runbook: str, action: str, environment: str) -> Sequence[Outcome]:
-        """All outcomes of an action in an environment."""
+    def outcomes(self, runbook: str, action: str, environment: str | None) -> Sequence[Outcome]:
+        """All outcomes of an action in an environment; in every one where that is None."""
 
 
 class Levels(Protocol):

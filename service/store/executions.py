@@ -285,13 +285,12 @@ class Executions:
         self._audit.append(connection, "outcome.recorded", outcome.execution, outcome.model_dump(mode="json"))
         return True
 
-    def outcomes(self, runbook: str, action: str, environment: str) -> list[Outcome]:
-        """All outcomes of an action in an environment, oldest first."""
-        query = (
-            select(outcomes.c.document)
-            .where(outcomes.c.runbook == runbook, outcomes.c.action == action, outcomes.c.environment == environment)
-            .order_by(outcomes.c.at)
-        )
+    def outcomes(self, runbook: str, action: str, environment: str | None) -> list[Outcome]:
+        """All outcomes of an action in an environment, oldest first; in every environment where that is None."""
+        query = select(outcomes.c.document).where(outcomes.c.runbook == runbook, outcomes.c.action == action)
+        if environment is not None:
+            query = query.where(outcomes.c.environment == environment)
+        query = query.order_by(outcomes.c.at)
         with self._database.read() as connection:
             return [Outcome.model_validate(document) for document in connection.execute(query).scalars()]
 
