@@ -12,11 +12,9 @@ from typing import Any
 
 from models.domain.errors import BadInput
 from models.domain.runbook import Document, DocumentKind, Runbook
+from runbooks.frontmatter import MAX_BYTES as MAX_BYTES  # noqa: PLC0414  (of this page, for its readers)
 from runbooks.frontmatter import Fault, FrontMatter, FrontMatterError, split
 from runbooks.schema import is_catalogue, read_runbook
-
-MAX_BYTES = 1_000_000
-"""A larger file is refused: the longest of 108 public runbooks that we looked at has 12 kB."""
 
 _TICK_NS = 2_000_000_000
 """Above the coarsest clock of a file system (FAT: 2 s)."""
@@ -121,8 +119,11 @@ def load_runbook(path: Path) -> Runbook:
     raise BadInput("the file has no front matter with an id and actions", where=f"{path}:1")
 
 
-def find_files(folder: Path) -> Iterator[tuple[Path, Fault | None]]:
-    """The Markdown files of a folder (or the one file), sorted; with a fault where one may not or cannot be read."""
+def find_files(folder: Path, suffixes: Sequence[str] = (".md",)) -> Iterator[tuple[Path, Fault | None]]:
+    """The Markdown files of a folder (or the one file), sorted; with a fault where one may not or cannot be read.
+
+    A fault of line 0 is one of a folder. `suffixes`, in lower case, are those of other files to find.
+    """
     if folder.is_file():
         yield folder, None
         return
@@ -130,17 +131,20 @@ def find_files(folder: Path) -> Iterator[tuple[Path, Fault | None]]:
         yield folder, Fault(0, "the folder does not exist", "create it, or name another folder")
         return
     root = folder.resolve()
+    closed: list[OSError] = []
     # Hidden folders stay out: a mounted ConfigMap keeps the real files in `..data` beside links to them.
-    for place, subfolders, names in os.walk(folder):
+    for place, subfolders, names in os.walk(folder, onerror=closed.append):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
-            if path.suffix.lower() != ".md" or name.startswith("."):
+            if path.suffix.lower() not in suffixes or name.startswith("."):
                 continue
             if _is_within(path, root):
                 yield path, None
             else:
                 yield path, Fault(1, "the link leads out of the folder", "copy the file into the folder")
+    for error in closed:
+        yield Path(error.filename), Fault(0, f"the folder cannot be read: {error.strerror}", "check its permissions")
 
 
 def _is_within(path: Path, root: Path) -> bool:
@@ -165,8 +169,8 @@ def read_file(path: Path, kind: DocumentKind = "runbook") -> Reading:
     return read_text(text, path, kind)
 
 
-def read_text(text: str, path: Path, kind: DocumentKind = "runbook") -> Reading:
-    """The same for a text that is already here; `path` names it."""
+def read_text(text: str, path: Path, kind: DocumentKind = "runbook", *, catalogue: bool = True) -> Reading:
+    """The same for a text that is already here; `path` names it. Without `catalogue`, actions in it are passed over."""
     try:
         front = split(text)
     except FrontMatterError as error:
@@ -178,7 +182,7 @@ def read_text(text: str, path: Path, kind: DocumentKind = "runbook") -> Reading:
         fault = Fault(front.line(("kind",)), f"kind is {declared!r}", "write runbook or postmortem")
         return Reading(_plain(text, path, kind, front), front, (fault,))
     plain = _plain(text, path, declared, front)
-    if declared == "postmortem" or not is_catalogue(front):
+    if not catalogue or declared == "postmortem" or not is_catalogue(front):
         return Reading(plain, front, ())
     runbook, faults = read_runbook(front)
     if runbook is None:
