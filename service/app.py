@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
-from service.background import Loop, detector_loops, worker_loops
+from service.background import Loop, corpus_loop, detector_loops, worker_loops
 from service.bridging import Bridge
-from service.corpus import CorpusKeeper
+from service.corpus import CorpusKeeper, source_store
 from service.evidence import EvidenceGatherer
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
 from service.guard.autonomy import Levels
@@ -79,7 +79,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     topology = load_topology(settings.topology)
     embedder = build(EMBEDDERS, settings.embedder, context)
     index = PassageIndex(settings.state_dir / "index", embedder)
-    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
+    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index, source_store(settings))
     catalogue = verb_catalogue(executors)
     interruption = Interruption()
     replicas = Replicas(database, audit, settings.replica_lease)
@@ -166,7 +166,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
 def start_role(parts: Parts, role: str) -> list[Loop]:
     """Begin what a role (`all`, `api`, `detector` or `worker`) does. The corpus is read in every one."""
     parts.corpus.sync()
-    loops: list[Loop] = []
+    loops = [corpus_loop(parts)]
     if role in _DETECTS:
         parts.intake.start_detecting()
         loops += detector_loops(parts)

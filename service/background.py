@@ -22,6 +22,8 @@ _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
 _START_EVERY = timedelta(milliseconds=500)
 _RESCUE_EVERY = timedelta(seconds=30)
+# Looking whether a thousand files have changed takes some ten milliseconds.
+_READ_EVERY = timedelta(seconds=10)
 
 
 class Loop:
@@ -65,6 +67,35 @@ class Loop:
             # A call that took longer than the interval is followed by the next one at once, not by a burst.
             due = max(due + self._interval, time.monotonic())
             self._stopping.wait(due - time.monotonic())
+
+
+class ToldOnce:
+    """A function whose error is logged when it appears or changes, not at each call; and once when it is over."""
+
+    def __init__(self, name: str, function: Callable[[], object]) -> None:
+        self._name = name
+        self._function = function
+        self._told = ""
+
+    def __call__(self) -> None:
+        """Call it. An error of ours is a line, another one comes with its traceback."""
+        try:
+            self._function()
+        except Exception as error:  # noqa: BLE001  (logged, and the next call may succeed)
+            words = f"{type(error).__name__}: {error}"
+            if words != self._told:
+                plain = isinstance(error, SutureError)
+                _log.warning("%s: %s", self._name, error if plain else words, exc_info=None if plain else error)
+            self._told = words
+            return
+        if self._told:
+            _log.info("%s: works again", self._name)
+        self._told = ""
+
+
+def corpus_loop(parts: Parts) -> Loop:
+    """Read runbooks and sources again: what was changed or synced meanwhile, by whichever process, is served."""
+    return Loop("read-corpus", _READ_EVERY, ToldOnce("read-corpus", parts.corpus.refresh))
 
 
 def detector_loops(parts: Parts) -> list[Loop]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
 from service.bridging import Bridge
-from service.corpus import CorpusKeeper
+from service.corpus import CorpusKeeper, source_store
 from service.evidence import EvidenceGatherer
 from service.language import language_model
 from service.pipeline import Pipeline
@@ -32,7 +32,7 @@ def build_recommender(
     context = Context(clock=clock, secret=resolve_secret)
     embedder = build(EMBEDDERS, settings.embedder, context)
     index = PassageIndex(None, embedder)
-    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index)
+    corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index, source_store(settings))
     corpus.sync()
     return Pipeline(
         settings=settings,

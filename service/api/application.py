@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from service.api import (
     audit,
     autonomy,
+    corpus,
     executions,
     health,
     incidents,
@@ -33,7 +34,7 @@ MAX_BODY_BYTES = 10_000_000
 """About 100,000 samples as JSON: senders with more send several batches."""
 
 _RESOURCES = (
-    telemetry, signals, webhooks, incidents, recommendations, executions, runbooks, tickets, autonomy, audit,
+    telemetry, signals, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets, autonomy, audit,
     kill_switch, maintenance, replicas, keys, health, metrics, reports,
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from models.domain.errors import NotFound
 from models.domain.runbook import Document, DocumentKind
 from service.api import examples
 from service.api.dependencies import Identifier, PartsOf, answers, resource
+from service.corpus_stats import CorpusProblem
 from service.security.auth import VIEWER
 
 router = resource("runbooks")
@@ -23,15 +24,6 @@ class DocumentSummary(Frozen):
     path: str
     actions: tuple[str, ...]
     """Ids of the actions in its catalogue; a plain runbook has none."""
-
-
-class CorpusProblem(Frozen):
-    """Why a file is not, or not wholly, part of the corpus, and what mends it."""
-
-    file: str
-    line: int
-    message: str
-    mend: str
 
 
 class CorpusView(Frozen):

@@ -114,14 +114,14 @@ def levels_of(state: State) -> Levels:
 
 
 def _place(state: State, name: str, environment: str) -> Place:
-    from runbooks.loader import load_corpus
+    from service.corpus import read_corpus
     from service.store.autonomy import Place
 
     runbook, _, action = name.partition("/")
     if not runbook or not action:
         raise BadInput(f"{name!r} is not of the form RUNBOOK/ACTION", where="RUNBOOK/ACTION")
     place = Place(runbook, action, environment)
-    levels_of(state).require(place, load_corpus(state.settings.runbooks).runbooks)
+    levels_of(state).require(place, read_corpus(state.settings).runbooks)
     return place
 
 

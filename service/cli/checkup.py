@@ -181,9 +181,9 @@ def _topology(settings: Settings) -> str:
 
 def _runbooks(settings: Settings) -> str:
     """Every file of the corpus can be read."""
-    from runbooks.loader import load_corpus
+    from service.corpus import read_corpus
 
-    corpus = load_corpus([folder for folder in settings.corpus if folder.exists() or folder != settings.postmortems])
+    corpus = read_corpus(settings)
     if corpus.problems:
         raise BadInput("; ".join(str(problem) for problem in corpus.problems))
     return f"{counted(len(corpus.documents), 'document')}, {len(corpus.runbooks)} with actions"

@@ -109,15 +109,14 @@ def request(
     """Ask Suture for one action on an incident that people have; the guard decides on it as on any other."""
     from models.domain.errors import BadInput
     from models.domain.incident import Request
-    from runbooks.loader import load_corpus
     from service.cli.state import actor, open_state
-    from service.corpus import find_action
+    from service.corpus import find_action, read_corpus
 
     runbook, _, action = wanted.partition("/")
     if not action:
         raise BadInput(f"{wanted!r} names no action; write RUNBOOK/ACTION", where="RUNBOOK/ACTION")
     with open_state(data) as state:
-        find_action(load_corpus(state.settings.runbooks).runbooks, runbook, action)
+        find_action(read_corpus(state.settings).runbooks, runbook, action)
         state.incidents.request(incident, Request(runbook=runbook, action=action, by=actor()))
     typer.echo(f"asked for {wanted} on {incident}; `suture incident show {incident}` tells what becomes of it")
 

@@ -15,6 +15,7 @@ from service.cli import (
     audit,
     autonomy,
     config,
+    corpus,
     demo,
     doctor,
     ending,
@@ -121,6 +122,7 @@ for command in (
 for name, group in (
     ("incident", incident.app),
     ("runbook", runbook.app),
+    ("corpus", corpus.app),
     ("execution", execution.app),
     ("kill-switch", kill_switch.app),
     ("maintenance", maintenance.app),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from models.domain.recommendation import Candidate
     from models.domain.runbook import Runbook
     from runbooks.binding import Binding
+    from runbooks.loader import Corpus
 
 app = typer.Typer(help="Check, write, try and list runbooks.", no_args_is_help=True)
 
@@ -100,14 +101,15 @@ def plan(
 @app.command("list")
 def list_(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DIR]...", help="Folders. [default: those of the settings]")
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="Folders. [default: those of the settings, and sources]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the corpus: every document with its actions, and what could not be read."""
     from runbooks.loader import load_corpus
 
-    corpus = load_corpus([_existing(folder) for folder in folders] if folders else _configured())
+    corpus = load_corpus([_existing(folder) for folder in folders]) if folders else _configured()
     if as_json:
         documents = [
             {
@@ -132,12 +134,11 @@ def list_(
         typer.echo(str(problem), err=True)
 
 
-def _configured() -> list[Path]:
+def _configured() -> Corpus:
+    from service.corpus import read_corpus
     from service.settings import load_settings
 
-    settings = load_settings()
-    # The folder of generated postmortems exists only after the first one.
-    return [*settings.runbooks, *(folder for folder in (settings.postmortems,) if folder.is_dir())]
+    return read_corpus(load_settings())
 
 
 def _plan_json(runbook: Runbook, applies: bool, service: str | None, binding: Binding) -> dict[str, Any]:
