@@ -9,7 +9,7 @@ from retrieval.index import PassageIndex
 from service.background import Loop, corpus_loop, detector_loops, worker_loops
 from service.bridging import Bridge
 from service.corpus import CorpusKeeper, source_store
-from service.evidence import EvidenceGatherer
+from service.evidence import EvidenceGatherer, Means
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
 from service.guard.autonomy import Levels
 from service.guard.error_budget import error_budget
@@ -105,9 +105,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
             source,
             executions,
             sql,
-            bridge=Bridge(embedder),
-            diagnosis=settings.diagnose,
-            threshold=settings.abstain_below,
+            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below),
         ),
         source=source,
         sql=sql,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.domain.base import Clock
@@ -48,6 +48,17 @@ class Evidence:
     gaps: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Means:
+    """How candidates are compared and looked into."""
+
+    bridge: Bridge | None = None
+    """Compares remedies by causes; None: they are not compared."""
+    diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
+    threshold: float = DEFAULT_THRESHOLD
+    """The probability from which a candidate is recommended: what cannot reach it is not looked at."""
+
+
 class EvidenceGatherer:
     """Looks things up; changes nothing."""
 
@@ -62,15 +73,12 @@ class EvidenceGatherer:
         sql: SqlReader | None = None,
         *,
         http: bool = True,
-        bridge: Bridge | None = None,
-        diagnosis: DiagnosisSettings | None = None,
-        threshold: float = DEFAULT_THRESHOLD,
+        means: Means | None = None,
     ) -> None:
         """Without a source nothing is measured, without executions there is no history: both are then gaps.
 
         `sql` answers `sql` checks; without it they are gaps. `http`: whether `http` checks are asked; not where the
-        source answers of the past, which an address cannot. `bridge` compares remedies by causes. `threshold` is the
-        probability from which a candidate is recommended: what cannot reach it is not looked at.
+        source answers of the past, which an address cannot.
         """
         self._corpus = corpus
         self._index = index
@@ -80,9 +88,10 @@ class EvidenceGatherer:
         self._executions = executions
         self._sql = sql
         self._http = http
-        self._bridge = bridge
-        self._diagnosis = diagnosis or DiagnosisSettings()
-        self._threshold = threshold
+        means = means or Means()
+        self._bridge = means.bridge
+        self._diagnosis = means.diagnosis
+        self._threshold = means.threshold
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
@@ -106,9 +115,11 @@ class EvidenceGatherer:
             for candidate in binding.candidates
             if candidate.runbook in found
         ]
+        compared = self._compared(query, known, documents)
+        # Its time begins here.
         looking = Looking(self._source, self._sql, self._clock, self._diagnosis, http=self._http)
         candidates = diagnose(
-            self._compared(query, known, documents),
+            compared,
             binding.diagnoses if self._diagnosis.mode == "active" else (),
             looking,
             threshold=self._threshold,

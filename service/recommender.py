@@ -8,7 +8,7 @@ from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
 from service.bridging import Bridge
 from service.corpus import CorpusKeeper, source_store
-from service.evidence import EvidenceGatherer
+from service.evidence import EvidenceGatherer, Means
 from service.language import language_model
 from service.pipeline import Pipeline
 from service.ports import Context, Source
@@ -47,9 +47,7 @@ def build_recommender(
             past,
             history,
             http=False,
-            bridge=Bridge(embedder),
-            diagnosis=settings.diagnose,
-            threshold=settings.abstain_below,
+            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below),
         ),
         source=past,
         model=language_model(settings),
