@@ -25,7 +25,7 @@ def library():
 def test_the_library_lints_clean(library, catalogue):
     assert lint([LIBRARY], catalogue) == []
     assert library.problems == ()
-    assert len(library.runbooks) >= 14
+    assert len(library.runbooks) >= 42
     assert all(runbook.triggers and runbook.diagnose for runbook in library.runbooks)
 
 
