@@ -141,7 +141,7 @@ class CandidateView(Frozen):
     decision: DecisionView
     justification: str
     citations: tuple[Citation, ...]
-    measured: tuple[Measured, ...]
+    measured: tuple[Measured, ...] = ()
     """What telemetry said of it while ranking."""
 
 
@@ -181,7 +181,7 @@ class RecommendationView(Frozen):
     gaps: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     similar: tuple[Citation, ...]
-    hypotheses: tuple[Hypothesis, ...]
+    hypotheses: tuple[Hypothesis, ...] = ()
     """Candidates that compete for the first place, side by side; empty where the first stands alone."""
     model: ModelUse | None
 
