@@ -19,6 +19,9 @@ from models.language.transport import Transport
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 
+SIGNIFICANCE = 0.05
+"""A model whose own choices are this likely by chance has no skill that could be weighed."""
+
 
 class Judged(NamedTuple):
     """One row: the evidence ranker's log-odds and the model's rank scores, by candidate, and which one is right."""
@@ -31,8 +34,10 @@ class Judged(NamedTuple):
 def measure_skill(rows: Sequence[LabelledIncident], scores: Similarities, model: Transport) -> dict[str, Any]:
     """The model alone, with it stacked on the evidence, and the weight that it has earned.
 
-    The weight is the one of least log loss; the stacked figures are leave-one-out: each row is ranked with the
-    weight that the other rows chose. A model whose own top-1 is not above chance gets 0.
+    Stacking (Wolpert 1992, Stacked generalization) with a weight that cannot be negative (Breiman 1996, Stacked
+    regressions): the one of least log loss. The stacked figures are leave-one-out: each row is ranked with the weight
+    that the other rows chose. The weight is 0 unless the model alone is better than chance by the exact binomial test
+    (one-sided, SIGNIFICANCE) and the stacked log loss of rows that did not choose their weight is below the evidence's.
     """
     judged: list[Judged] = []
     failures = dropped = 0
@@ -49,16 +54,19 @@ def measure_skill(rows: Sequence[LabelledIncident], scores: Similarities, model:
         judged.append(Judged(base, found or dict.fromkeys(base, 0.0), row.id))
     alone = sum(place(one.scores, one.gold).top1 for one in judged) / len(judged)
     chance = 1 / CANDIDATES
-    stacked = [
-        place(_stack(one, earned_weight([other for other in judged if other is not one])), one.gold).top1
-        for one in judged
-    ]
+    own = [earned_weight([other for other in judged if other is not one]) for one in judged]
+    stacked = [place(_stack(one, weight), one.gold).top1 for one, weight in zip(judged, own, strict=True)]
+    gained = sum(_loss(one, 0.0) - _loss(one, weight) for one, weight in zip(judged, own, strict=True))
+    by_chance = chance_of(judged)
+    skilled = by_chance <= SIGNIFICANCE and gained > 0
     return {
         "name": model.name,
         "top1_alone": alone,
         "chance": chance,
         "top1_stacked": sum(stacked) / len(stacked),
-        "weight": earned_weight(judged) if alone > chance else 0.0,
+        "p_value": by_chance,
+        "log_loss_gained": gained / len(judged),
+        "weight": earned_weight(judged) if skilled else 0.0,
         "failures": failures,
         "dropped": dropped,
     }
@@ -67,6 +75,21 @@ def measure_skill(rows: Sequence[LabelledIncident], scores: Similarities, model:
 def earned_weight(judged: Sequence[Judged]) -> float:
     """The weight in [0, 1] of least log loss of the right candidate; the smallest of equals."""
     return min(WEIGHTS, key=lambda weight: (round(sum(_loss(one, weight) for one in judged), 9), weight))
+
+
+def chance_of(judged: Sequence[Judged]) -> float:
+    """How likely a model that knows nothing puts the right one first as often, or more often: the p-value.
+
+    The exact binomial test over the rows that it ordered (Clopper and Pearson 1934 on the same distribution). Rows
+    where the first place is shared count as wrong; without any order it is 1.
+    """
+    from scipy.stats import binomtest
+
+    ordered = [one for one in judged if len(set(one.scores.values())) > 1]
+    if not ordered:
+        return 1.0
+    right = sum(place(one.scores, one.gold).top1 == 1.0 for one in ordered)
+    return float(binomtest(right, len(ordered), 1 / CANDIDATES, alternative="greater").pvalue)
 
 
 def _ask(

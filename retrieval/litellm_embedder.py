@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.domain.base import Duration, parse_duration
 from models.domain.errors import BadInput, Unavailable
+from models.redaction import Redaction, redacted_words
 
 
 class Config(BaseModel):
@@ -28,6 +29,8 @@ class Config(BaseModel):
     """Asked of models that can shorten their vectors."""
     batch: int = Field(default=64, ge=1, le=2048)
     """Texts a request."""
+    redaction: Redaction = Redaction()
+    """What is replaced in texts before they leave: secrets and personal data."""
     timeout: Duration = parse_duration("30s")
     """Of one request; the client of the provider repeats a failed one twice."""
 
@@ -77,7 +80,7 @@ class LiteLLMEmbedder:
             answer = litellm.embedding(
                 model=config.model,
                 # Providers refuse an empty text.
-                input=[text if text.strip() else "." for text in texts],
+                input=[redacted_words(text, config.redaction) if text.strip() else "." for text in texts],
                 api_base=config.base_url,
                 api_key=self._key,
                 timeout=config.timeout.total_seconds(),

@@ -19,6 +19,8 @@ from service.guard.policy import load_policies
 from service.guard.shadows import Shadows
 from service.intake import Intake
 from service.language import language_model
+from service.language.ledger import Ledger
+from service.language.tally import ModelTally
 from service.parts import Parts
 from service.pipeline import Pipeline
 from service.ports import Context, Detector
@@ -92,6 +94,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     guard = Guard(
         policies, settings, kill_switch, executions, clock, autonomy=levels, limits=limits, error_budget=budget
     )
+    ledger = Ledger(database, clock, settings.model_budget, settings.model_cache)
     pipeline = Pipeline(
         settings=settings,
         clock=clock,
@@ -110,7 +113,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         source=source,
         sql=sql,
         detector=_detector(settings, context),
-        model=language_model(settings),
+        model=language_model(settings, ledger),
+        tally=ModelTally(),
         guard=guard,
         actor=Actor(executors, executions, clock, interruption.pause, replica.renew),
     )
@@ -157,6 +161,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         levels=levels,
         shadows=shadows,
         replicas=replicas,
+        ledger=ledger,
         remediation=Remediation(dbos, steps, outbox, incidents, settings, client, replica, replicas, interruption),
     )
 

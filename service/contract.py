@@ -23,6 +23,7 @@ from models.domain.recommendation import (
 )
 from models.domain.runbook import Risk
 from models.domain.signal import Anomaly, Score, Signal, SignalKind
+from models.language.streaming import Told
 from service.json_input import parse_json, read_model
 
 UNSTORED = "INC-0"
@@ -164,10 +165,36 @@ class AbstentionView(Frozen):
 
 
 class AdviceView(Frozen):
-    """Words for a person, with their sources."""
+    """Words for a person, with their sources. Suture executes none of it."""
 
     text: str
     citations: tuple[Citation, ...]
+    source: str
+    """`runbook` where they are a document's own words, else the language model's name."""
+    executable: Literal[False] = False
+
+
+class StatementView(Frozen):
+    """A checked statement of the language model, before the whole recommendation is there."""
+
+    runbook: str | None
+    """The candidate's runbook and action; null for advice."""
+    action: str | None
+    target: str | None
+    text: str
+    citations: tuple[Citation, ...]
+
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        """The statement as it is sent."""
+        one = told.candidate
+        return cls(
+            runbook=one.runbook if one else None,
+            action=one.action if one else None,
+            target=one.target if one else None,
+            text=told.statement.text,
+            citations=told.statement.citations,
+        )
 
 
 class RecommendationView(Frozen):
@@ -207,7 +234,9 @@ def view(incident: Incident, recommendation: Recommendation, decisions: Mapping[
         incident=IncidentView(**{name: getattr(incident, name) for name in IncidentView.model_fields}),
         abstained=AbstentionView(reason=recommendation.abstained.reason) if recommendation.abstained else None,
         candidates=tuple(_candidate(ranked, decisions[ranked.candidate.hash]) for ranked in recommendation.candidates),
-        advice=tuple(AdviceView(text=each.text, citations=each.citations) for each in recommendation.advice),
+        advice=tuple(
+            AdviceView(text=each.text, citations=each.citations, source=each.source) for each in recommendation.advice
+        ),
         gaps=recommendation.gaps,
         dropped=recommendation.dropped,
         similar=recommendation.similar,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.guard.guard import Guard
     from service.guard.shadows import Shadows
     from service.intake import Intake
+    from service.language.ledger import Ledger
     from service.pipeline import Pipeline
     from service.ports import Executor, Source, Ticketing
     from service.remediation.workflow import Remediation
@@ -67,6 +68,8 @@ class Parts:
     shadows: Shadows
     replicas: Replicas
     remediation: Remediation
+    ledger: Ledger | None = None
+    """What the language model took."""
 
     def close(self) -> None:
         """Let go of files and connections; a workflow in progress continues at the next start."""

@@ -25,15 +25,18 @@ from models.domain.runbook import Check, Step
 from models.domain.signal import Signal
 from models.domain.topology import Topology
 from models.language.assist import assist
+from models.language.streaming import Told
 from models.localisation import localise
 from models.ranking.abstention import abstain
 from models.ranking.hypotheses import competing
+from models.ranking.plan import diagnosis_plan
 from models.ranking.ranker import rank
 from runbooks.triggers import matching
 from service.checks import SqlReader, measure, verify
 from service.contract import UNSTORED
 from service.corpus import CorpusKeeper
 from service.evidence import Evidence, EvidenceGatherer
+from service.language.tally import ModelTally
 from service.ports import LanguageModel, Source
 from service.remediation.postmortem import document_of, draft
 from service.reporting.record import Record
@@ -65,6 +68,8 @@ class Pipeline:
     model: LanguageModel | None = None
     guard: Guard | None = None
     actor: Actor | None = None
+    tally: ModelTally | None = None
+    """Counts what the language model was used for."""
 
     def detect(self, batch: Batch) -> list[Signal]:
         """Samples of one tick in, signals of the series that depart out. Without a detector: none."""
@@ -105,20 +110,43 @@ class Pipeline:
         """Runbooks and past postmortems that fit, with their passages and what the checks say now."""
         return self.evidence.gather(incident)
 
-    def rank(self, incident: Incident, evidence: Evidence, identifier: str) -> Recommendation:
-        """Candidates with probabilities, justifications and checked citations; or an abstention with its reason."""
+    def rank(
+        self,
+        incident: Incident,
+        evidence: Evidence,
+        identifier: str,
+        tell: Callable[[Told | None], None] | None = None,
+    ) -> Recommendation:
+        """Candidates with probabilities, justifications and checked citations; or an abstention with its reason.
+
+        `tell` hears each statement of the language model as soon as it is written and checked; see `assist`.
+        """
         ranked = rank(incident, evidence.candidates, documents=evidence.documents)
         advice: tuple[Advice, ...] = ()
         used: ModelUse | None = None
         if self.model is not None:
-            helped = assist(incident, ranked, evidence.passages, model=self.model, weight=self.settings.model_weight)
+            helped = assist(
+                incident,
+                ranked,
+                evidence.passages,
+                model=self.model,
+                weight=self.settings.model_weight,
+                max_chars=self.settings.model_prompt_chars,
+                about=f"{incident.id}/{incident.episode}" if incident.id != UNSTORED else "",
+                tell=tell,
+            )
             ranked, advice, used = helped.candidates, helped.advice, helped.use
+            if self.tally is not None:
+                self.tally.add(used)
         threshold = self.settings.abstain_below
+        abstained = abstain(ranked, threshold=threshold, nearest=evidence.passages, dropped=evidence.dropped)
+        if abstained is not None:
+            advice = (*diagnosis_plan(evidence.passages, evidence.documents), *advice)
         return Recommendation(
             id=identifier,
             incident=incident.id,
             created_at=self.clock(),
-            abstained=abstain(ranked, threshold=threshold, nearest=evidence.passages, dropped=evidence.dropped),
+            abstained=abstained,
             candidates=ranked,
             advice=advice,
             gaps=evidence.gaps,

@@ -19,15 +19,21 @@ from service.topology import load_topology
 
 if TYPE_CHECKING:
     from service.guard.surroundings import Outcomes
+    from service.language.ledger import Ledger
 
 
 def build_recommender(
-    settings: Settings, clock: Clock = utc_now, *, past: Source | None = None, history: Outcomes | None = None
+    settings: Settings,
+    clock: Clock = utc_now,
+    *,
+    past: Source | None = None,
+    history: Outcomes | None = None,
+    ledger: Ledger | None = None,
 ) -> Pipeline:
     """A pipeline without database or executor. Raises BadInput for settings that cannot be used.
 
     `past` answers queries as of `clock`, so that incidents of the past can be judged by what was measured then; without
-    it there is no telemetry. `history` gives the outcomes up to then.
+    it there is no telemetry. `history` gives the outcomes up to then, `ledger` what the language model may still use.
     """
     context = Context(clock=clock, secret=resolve_secret)
     embedder = build(EMBEDDERS, settings.embedder, context)
@@ -50,5 +56,5 @@ def build_recommender(
             means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below),
         ),
         source=past,
-        model=language_model(settings),
+        model=language_model(settings, ledger),
     )

@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     model_api_key: SecretStr | None = None
     model_timeout: Span = timedelta(seconds=20)
     """Of a whole call, retries included."""
+    model_prompt_chars: Annotated[int, Field(ge=1_500, le=1_000_000)] = 16_000
+    """Of one prompt, without its instructions: less for a model with a small context window."""
     model_max_tokens: Annotated[int, Field(ge=1, le=100_000)] = 1_200
     """Of one answer: eight candidates with two quoted sentences each."""
     model_retries: Annotated[int, Field(ge=0, le=5)] = 1

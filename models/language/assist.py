@@ -36,13 +36,13 @@ def assist(
     weight: float,
     max_chars: int = MAX_PROMPT,
     about: str = "",
-    tell: Callable[[Told], None] | None = None,
+    tell: Callable[[Told | None], None] | None = None,
 ) -> Assisted:
     """Ask the model once. Never adds a candidate; a failure leaves `ranked` as it was, with the reason.
 
     `weight` in [0, 1] is the model's measured skill (`suture eval ranking --model`). `max_chars` bounds the prompt
     for models with a small context window. `about` names whose budget pays. `tell` is called with each statement as
-    soon as it is written and checked; what it raises ends the call.
+    soon as it is written and checked, and with None while nothing comes; what it raises ends the call.
     """
     prompt = build_prompt(incident, ranked, passages, max_chars=max_chars)
     if not prompt.candidates and not prompt.passages:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from models.domain.recommendation import Advice
 from models.language.answer import Sentence
-from models.language.parse import parse_object, parts_of
+from models.language.parse import Unparsable, parse_beginning, parse_object, parts_of
 from models.language.prompt import Prompt
 from models.language.quotes import find_quote
 from models.language.support import printable, supported
@@ -45,14 +44,14 @@ class Checked:
 def check_answer(text: str, prompt: Prompt) -> Checked:
     """The believable part of an answer. Whatever fails is left out and counted, the rest is kept.
 
-    Raises Unparsable where the answer holds no JSON object.
+    Of an answer that was cut off the complete parts count. Raises Unparsable where it holds no JSON object.
     """
-    return check_object(parse_object(text), prompt)
-
-
-def check_object(answer: Mapping[str, Any], prompt: Prompt) -> Checked:
-    """The same for an answer that was parsed."""
     checking = _Checking(prompt)
+    try:
+        answer = parse_object(text)
+    except Unparsable:
+        answer = parse_beginning(text)
+        checking.drop("cut off")
     trust = answer.get("lower_trust", False)
     if not isinstance(trust, bool):
         checking.drop("wrong form")

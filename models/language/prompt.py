@@ -20,6 +20,9 @@ MAX_PASSAGE = 1_500
 MAX_PROMPT = 16_000
 """Characters of the user part: about 4,000 tokens, which the smallest common context windows hold."""
 
+_WORD = 80
+"""Characters: a longer word is cut. What is left of a secret then is still long enough to be known as one."""
+
 _FRAME = 300
 """Characters of room for one block's fence and label, and for the lines after the last block."""
 
@@ -69,7 +72,7 @@ def build_prompt(
     shown: dict[str, Passage] = {}
     texts: list[tuple[str, str]] = []
     for number, found in enumerate(_distinct(passages), start=1):
-        text = found.text[:MAX_PASSAGE]
+        text = found.text[: _end(found.text, MAX_PASSAGE)]
         room -= len(text) + _FRAME
         if room < 0:
             break
@@ -161,4 +164,12 @@ def _json(value: Any) -> str:
 
 
 def _clip(text: str, limit: int = MAX_FIELD) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= limit else text[: _end(text, limit - 1)] + "…"
+
+
+def _end(text: str, limit: int) -> int:
+    """Where to cut: between words where one ends near by, so that no part of a secret is left that nothing knows."""
+    if len(text) <= limit:
+        return len(text)
+    blank = max(text.rfind(mark, limit - _WORD, limit + 1) for mark in " \n\t")
+    return blank if blank > 0 else limit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from models.domain.recommendation import Advice, Candidate
 from models.language.check import Checked, check_answer
-from models.language.parse import MAX_ANSWER, Unparsable
+from models.language.parse import MAX_ANSWER, Brackets, Unparsable
 from models.language.prompt import Prompt
 
 MAX_LOOKS = 100
@@ -26,48 +26,36 @@ class Told:
 class Listener:
     """Hears an answer piece by piece, and tells each statement once, after all checks of a whole answer."""
 
-    def __init__(self, prompt: Prompt, tell: Callable[[Told], None]) -> None:
+    def __init__(self, prompt: Prompt, tell: Callable[[Told | None], None]) -> None:
         self._prompt = prompt
         self._tell = tell
         self._text = ""
-        self._open = ""
-        """Brackets that are open, innermost last."""
-        self._quoted = False
-        self._escaped = False
+        self._brackets = Brackets()
         self._looks = 0
+        self._over = False
+        """Nothing more is followed: it is too long or too deep for an answer."""
         self._told: set[tuple[str, str]] = set()
 
     def hear(self, piece: str) -> None:
-        """One more piece of the answer; prose before its first brace is passed over."""
-        for character in piece:
-            if not self._open and (character != "{" or self._text):
+        """One more piece of the answer; prose before its first brace is passed over. With no piece, None is told."""
+        if not piece:
+            self._tell(None)
+        for character in "" if self._over else piece:
+            if not self._brackets.open and (character != "{" or self._text):
                 continue
             self._text += character
-            if self._follow(character) and len(self._open) > 1 and self._looks < MAX_LOOKS:
+            ended = self._brackets.follow(character)
+            if ended and len(self._brackets.open) > 1 and self._looks < MAX_LOOKS:
                 self._look()
-            if len(self._text) > MAX_ANSWER:
-                self._looks = MAX_LOOKS
-
-    def _follow(self, character: str) -> bool:
-        """Keep track of strings and brackets; whether an object ended."""
-        if self._quoted:
-            self._quoted = self._escaped or character != '"'
-            self._escaped = character == "\\" and not self._escaped
-        elif character == '"':
-            self._quoted = True
-        elif character in "{[":
-            self._open += character
-        elif character in "}]":
-            self._open = self._open[:-1]
-            return character == "}"
-        return False
+            if len(self._text) > MAX_ANSWER or self._brackets.too_deep:
+                self._over = True
+                return
 
     def _look(self) -> None:
         """Check the answer as if it ended here: its open lists and objects closed."""
         self._looks += 1
-        closing = "".join("}" if bracket == "{" else "]" for bracket in reversed(self._open))
         try:
-            checked = check_answer(self._text + closing, self._prompt)
+            checked = check_answer(self._text + self._brackets.closing, self._prompt)
         except Unparsable:
             return
         for key, told in _all_of(checked, self._prompt):

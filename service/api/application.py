@@ -15,6 +15,7 @@ from service.api import (
     kill_switch,
     maintenance,
     metrics,
+    model,
     openapi,
     problems,
     recommendations,
@@ -26,6 +27,7 @@ from service.api import (
     tickets,
     webhooks,
 )
+from service.api.event_stream import EventStreams
 from service.api.middleware import Around, BodyLimit
 from service.parts import Parts
 from service.telemetry import Metrics
@@ -35,7 +37,7 @@ MAX_BODY_BYTES = 10_000_000
 
 _RESOURCES = (
     telemetry, signals, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets, autonomy, audit,
-    kill_switch, maintenance, replicas, keys, health, metrics, reports,
+    kill_switch, maintenance, replicas, keys, health, metrics, model, reports,
 )  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def create_api(parts: Parts, *, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI
     )
     app.state.parts = parts
     app.state.metrics = Metrics()
+    app.state.streams = EventStreams()
     metrics.register(app.state.metrics, parts)
     problems.install(app)
     app.add_middleware(BodyLimit, most=max_body_bytes)

@@ -89,6 +89,35 @@ RECOMMENDATION: Json = {
     "advice": [], "gaps": [], "dropped": [], "similar": [], "model": None,
 }  # fmt: skip
 
+EVENTS = """\
+id: 1
+event: evidence
+data: {"incident": {"title": "orders-db refuses connections"}, "candidates": [], "model": null}
+
+id: 2
+event: statement
+data: {"runbook": "postgres-connection-failures", "action": "restart-database", "target": "process:postgres", \
+"text": "Restart the database process.", "citations": []}
+
+id: 3
+event: done
+data: {"incident": {"title": "orders-db refuses connections"}, "candidates": [], "model": {"name": "openai/gpt-4o"}}
+
+"""
+MODEL_USAGE: Json = {
+    "model": "openai/gpt-4o-mini",
+    "budget": {
+        "tokens_per_incident": 50_000, "tokens_per_day": 2_000_000, "cost_per_incident": None, "cost_per_day": 5.0,
+        "prompt_price": None, "answer_price": None,
+    },
+    "days": [
+        {
+            "day": "2026-01-31", "model": "openai/gpt-4o-mini", "calls": 41, "failed": 1, "cached": 7,
+            "prompt_tokens": 181_220, "completion_tokens": 17_904, "cost": 0.0379,
+        }
+    ],
+}  # fmt: skip
+
 EXECUTION: Json = {
     "id": "EXE-1c9e", "incident": "INC-7", "candidate": CANDIDATE, "probability": 0.82, "decision": DECISION,
     "state": "pending", "steps": [{"name": "decided", "state": "done", "at": _SEEN, "detail": "", "data": {}}],

@@ -29,6 +29,8 @@ def register(metrics: Metrics, parts: Parts) -> None:
         "counter", "suture_samples_refused", "Samples refused since the start: too many series.",
         lambda: parts.samples.refused,
     )  # fmt: skip
+    if parts.pipeline.tally is not None:
+        parts.pipeline.tally.register(metrics)
 
 
 @router.get(

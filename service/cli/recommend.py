@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.contract import RecommendationView
     from service.guard.record import SuccessRecord
     from service.guard.surroundings import Levels, Outcomes, Switch
+    from service.language.ledger import Ledger
     from service.settings import Settings
 
 
@@ -54,10 +55,11 @@ def recommend(
 
 def _with_state(settings: Settings, incident: Incident) -> RecommendationView:
     from service.cli.autonomy import levels_of
-    from service.cli.state import repositories
+    from service.cli.state import open_ledger, repositories
 
     with repositories(settings) as state:
-        return _answer(settings, incident, state.kill_switch, state.executions, levels_of(state))
+        ledger = open_ledger(state) if settings.model else None
+        return _answer(settings, incident, state.kill_switch, state.executions, levels_of(state), ledger)
 
 
 def _without_state(settings: Settings, incident: Incident) -> RecommendationView:
@@ -95,7 +97,12 @@ class _Nothing:
 
 
 def _answer(
-    settings: Settings, incident: Incident, switch: Switch, outcomes: Outcomes, levels: Levels
+    settings: Settings,
+    incident: Incident,
+    switch: Switch,
+    outcomes: Outcomes,
+    levels: Levels,
+    ledger: Ledger | None = None,
 ) -> RecommendationView:
     from models.domain.base import utc_now
     from service.contract import view
@@ -106,7 +113,7 @@ def _answer(
 
     policies = load_policies(settings.policies, verb_catalogue())
     guard = Guard(policies, settings, switch, outcomes, utc_now, autonomy=levels)
-    pipeline = build_recommender(settings)
+    pipeline = build_recommender(settings, ledger=ledger)
     recommendation = pipeline.recommend(incident)
     decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}
     return view(pipeline.localise(incident), recommendation, decisions)

@@ -32,6 +32,12 @@ def lines(answer: RecommendationView) -> Iterator[str]:
     left = len(answer.candidates) - len(likely)
     if left:
         yield f"\nand {left} less probable; --json shows all"
+    if answer.advice:
+        yield "\nTo look at (a plan for a person; Suture executes none of it):"
+    for number, step in enumerate(answer.advice, 1):
+        places = ", ".join(f"{c.document}, {c.start}-{c.end}" for c in step.citations)
+        by = "" if step.source == "runbook" else f"; by {step.source}"
+        yield from wrapped(f"{step.text} ({places}{by})", f"{number}. ")
     yield from _notes(answer)
 
 
@@ -56,8 +62,7 @@ def _candidate(candidate: CandidateView, number: int, hypothesis: Hypothesis | N
 
 
 def _notes(answer: RecommendationView) -> Iterator[str]:
-    notes = [f"advice: {each.text}" for each in answer.advice]
-    notes += [f"seen before, {each.document}: “{each.quote}”" for each in answer.similar]
+    notes = [f"seen before, {each.document}: “{each.quote}”" for each in answer.similar]
     notes += [f"not known: {gap}" for gap in answer.gaps]
     if answer.model and answer.model.failure:
         notes.append(f"the language model {answer.model.name} was not used: {answer.model.failure}")

@@ -12,6 +12,7 @@ from models.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from service.guard.approvals import Approvals
+    from service.language.ledger import Ledger
     from service.settings import Settings
     from service.store.audit import AuditLog
     from service.store.database import Database
@@ -88,6 +89,14 @@ def repositories(settings: Settings) -> Iterator[State]:
         raise Unavailable(f"the database {database.shown} does not do what is asked: {error.orig}") from error
     finally:
         database.close()
+
+
+def open_ledger(state: State) -> Ledger:
+    """What the language model took, and the answers that are kept."""
+    from models.domain.base import utc_now
+    from service.language.ledger import Ledger
+
+    return Ledger(state.database, utc_now, state.settings.model_budget, state.settings.model_cache)
 
 
 def approvals_of(state: State) -> Approvals:

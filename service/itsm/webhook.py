@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from models.domain.base import Clock, Duration, Frozen, Labels, Severity, Time
 from models.domain.errors import BadInput
+from models.redaction import Redaction, redacted_words
 from service.itsm.signature import HEADER, sign
 from service.ports import Context, TicketDraft, TicketingError
 from service.validation import existing_certificates, http_address, read_config, require_secret, trust
@@ -35,6 +36,8 @@ class WebhookConfig(Frozen):
     secret: str
     timeout: Duration = timedelta(seconds=10)
     ca: Path | None = None
+    redaction: Redaction = Redaction()
+    """What is replaced in titles and texts before they leave; labels stay, receivers match on them."""
 
     _address = field_validator("url")(http_address)
     _certificates = field_validator("ca")(existing_certificates)
@@ -105,7 +108,7 @@ class WebhookTicketing:
         self._post(TicketEvent(type="closed", key=key, at=self._clock(), body=resolution, reference=reference))
 
     def _post(self, event: TicketEvent) -> bytes:
-        body = event.model_dump_json().encode()
+        body = self._redacted(event).model_dump_json().encode()
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": event.key,
@@ -123,6 +126,12 @@ class WebhookTicketing:
         if not response.is_success:
             raise self._refusal(response.status_code, answer)
         return answer
+
+    def _redacted(self, event: TicketEvent) -> TicketEvent:
+        texts = {name: text for name in ("title", "body") if (text := getattr(event, name))}
+        return event.model_copy(
+            update={name: redacted_words(text, self._config.redaction) for name, text in texts.items()}
+        )
 
     def _key(self) -> str:
         try:

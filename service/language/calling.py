@@ -151,11 +151,22 @@ def passing(error: BaseException) -> bool:
     import httpx
     from litellm.exceptions import RateLimitError, ServiceUnavailableError
 
-    if isinstance(error, RateLimitError | ServiceUnavailableError):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, httpx.NetworkError | httpx.RemoteProtocolError):
+    lost = (httpx.NetworkError, httpx.RemoteProtocolError)
+    return isinstance(error, RateLimitError | ServiceUnavailableError) or _stems_from(error, lost)
+
+
+def may_be_charged(error: BaseException) -> bool:
+    """Whether the provider may have worked on it all the same: it timed out, or was lost after it was sent."""
+    import httpx
+    from litellm.exceptions import Timeout
+
+    lost = (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError)
+    return isinstance(error, Timeout) or _stems_from(error, lost)
+
+
+def _stems_from(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
+    while error is not None:
+        if isinstance(error, kinds):
             return True
-        cause = cause.__cause__ or cause.__context__
+        error = error.__cause__ or error.__context__
     return False

@@ -124,7 +124,7 @@ class Ledger:
             # NUL is no text for PostgreSQL, and no part of JSON.
             connection.execute(sa.insert(answers).values(key=key, at=now, text=text.replace("\x00", "\ufffd")))
             newest = sa.select(answers.c.key).order_by(answers.c.at.desc(), answers.c.key).limit(self._cache.entries)
-            connection.execute(sa.delete(answers).where(answers.c.key.not_in(newest.scalar_subquery())))
+            connection.execute(sa.delete(answers).where(answers.c.key.not_in(newest)))
 
     def usage(self, days: int = 30) -> list[Use]:
         """What was used, by UTC day and model, newest first."""

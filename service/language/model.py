@@ -13,7 +13,7 @@ from models.domain.errors import Unavailable
 from models.language.parse import Unparsable, parse_object
 from models.language.transport import Heard, Question, Reply
 from models.redaction import Redaction, Restorer, redact
-from service.language.calling import Failed, call
+from service.language.calling import Failed, call, may_be_charged
 from service.language.loading import load_litellm, response_format
 from service.language.spending import Spent, check_budget, estimate, price, tokens_of
 from service.language_settings import AnswerFormat, ModelBudget
@@ -134,7 +134,7 @@ class LiteLLMModel:
             message = call(chain, sent, timeout=self._timeout, retries=self._retries, name=self.name, heard=heard)
             took, failed = self._took(sent, message), False
         except Failed as error:
-            took = Spent()
+            took = most if may_be_charged(error.cause) else Spent()
             # Not chained: a provider's error may hold the request with its key, and tracebacks are logged.
             raise Unavailable(f"{self.name}: {self._reason(error.cause)}") from None
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from models.domain.base import format_duration
 from models.domain.execution import CheckResult, Decision, Execution, StepRecord, Verdict, Verification
 from models.domain.incident import Incident, IncidentStatus
-from models.domain.recommendation import Citation, RankedCandidate, Recommendation
+from models.domain.recommendation import Advice, Citation, RankedCandidate, Recommendation
 from models.domain.runbook import Check
 from models.domain.signal import Signal
 
@@ -57,7 +57,7 @@ def recommendation(made: Recommendation) -> str:
     if made.similar:
         lines += ["", "**Similar before**", "", *(f"- `{c.document}`: {one_line(c.quote)}" for c in made.similar)]
     if made.advice:
-        lines += ["", "**Advice**", "", *(f"- {one_line(advice.text)}" for advice in made.advice)]
+        lines += ["", *_plan(made.advice)]
     if made.gaps:
         lines += ["", "**Not known**", "", *(f"- {gap}" for gap in made.gaps)]
     if made.model and made.model.failure:
@@ -84,6 +84,16 @@ def _recommended(made: Recommendation) -> list[str]:
             f"- {other.candidate.title} ({percent(other.probability)}, runbook `{other.candidate.runbook}`)"
             for other in worth
         ]
+    return lines
+
+
+def _plan(advice: Sequence[Advice]) -> list[str]:
+    """Steps for a person, each with where it stands."""
+    lines = ["**To look at** (a plan for a person; none of it is executed)", ""]
+    for number, step in enumerate(advice, 1):
+        places = ", ".join(f"`{c.document}`, characters {c.start}-{c.end}" for c in step.citations)
+        by = "" if step.source == "runbook" else f"; by {step.source}"
+        lines.append(f"{number}. {one_line(step.text)} ({places}{by})")
     return lines
 
 

@@ -137,7 +137,7 @@ def under_attack(installation, write_document, tmp_path, monkeypatch):
     answers = [text for name, text in ANSWERS.items() if name.startswith(("power", "order"))][::3]
     orders = list(ORDERS.values())
     model = Adversary(order("c3", "c2", "c1"), {f"shop-{n}": answer for n, answer in enumerate(answers)})
-    monkeypatch.setattr("service.app.language_model", lambda settings: model)
+    monkeypatch.setattr("service.app.language_model", lambda settings, ledger=None: model)
     for (name, uses), words in zip(RUNBOOKS.items(), orders, strict=False):
         write_document(f"{name}.md", runbook(name, uses, words))
     lines = "\n".join(f"    {line}" for line in "\n".join(orders).splitlines())

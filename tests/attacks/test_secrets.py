@@ -151,7 +151,7 @@ def test_nothing_that_an_incident_leaves_holds_a_secret(
     for name, value in (("TOKEN", TOKEN), ("WORDS", WORDS), ("SIGNING", "canary-signing-0123456789")):
         monkeypatch.setenv(name, value)
     model = Adversary('{"order": ["c1"]}')
-    monkeypatch.setattr("service.app.language_model", lambda settings: model)
+    monkeypatch.setattr("service.app.language_model", lambda settings, ledger=None: model)
     write_document("tell.md", RUNBOOK.replace("ARGUMENT", argument))
     with caplog.at_level(logging.DEBUG):
         one = installation(executors={"script": teller}, signing_key="env:SIGNING", model_api_key=TOKEN).start()

@@ -20,7 +20,7 @@ from models.domain.runbook import Passage, ScoredPassage
 from models.language.answer import answer_schema
 from models.language.assist import assist
 from models.language.transport import Question
-from service.chains import recommendation_chain
+from service.chains import Ranked, assistance_chain, recommendation_chain
 from service.language import LiteLLMModel, language_model, load_litellm
 from service.settings import load_settings
 
@@ -218,3 +218,18 @@ def test_the_recommendation_is_a_runnable_of_langchain():
     chain = recommendation_chain(Pipeline()) | (lambda found: found.incident)
     assert chain.invoke(INCIDENT) == "INC-1"
     assert chain.batch([INCIDENT, INCIDENT]) == ["INC-1", "INC-1"]
+
+
+def test_the_models_part_alone_is_a_runnable_too(model):
+    asked = Ranked(INCIDENT, (), PASSAGES)
+    assisted = assistance_chain(model(chat(answer_of(advice=[GOOD])))).invoke(asked)
+    assert [one.text for one in assisted.advice] == [GOOD["text"]]
+    assert assisted.advice[0].source == "openai/scripted"
+
+
+def test_a_server_that_holds_a_model_to_a_schema_gets_the_ids_of_the_prompt(model, loopback):
+    assist(INCIDENT, (), PASSAGES, model=model(chat(answer_of()), answer_format="schema"), weight=0.0)
+    asked = json.loads(loopback.received[0].body)["response_format"]
+    assert asked["type"] == "json_schema"
+    schema = asked["json_schema"]["schema"]
+    assert schema["$defs"]["Sentence"]["properties"]["passage"]["enum"] == ["p1"]

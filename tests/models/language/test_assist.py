@@ -134,7 +134,7 @@ def test_json_is_found_bare_fenced_and_in_prose(ask, wrap):
 GARBAGE = {
     "empty": "",
     "refusal": "I'm sorry, but I can't help with that.",
-    "truncated": json.dumps(answer(advice=[statement()]))[:-20],
+    "truncated": json.dumps(answer(advice=[statement()]))[:90],
     "list": '["c1"]',
     "deep": "[" * 90_000,
     "deep objects": '{"a":' * 15_000,
@@ -150,6 +150,15 @@ def test_garbage_falls_back_with_the_reason(ask, ranked, text):
     assert assisted.advice == ()
     assert assisted.use.failure
     assert "answer" in assisted.use.failure
+
+
+@pytest.mark.parametrize("left", range(1, 30, 4))
+def test_of_an_answer_that_was_cut_off_the_complete_statements_are_kept(ask, left):
+    told = json.dumps(answer(advice=[statement(), statement(text="Restart the process until it accepts connections.")]))
+    end = told.index('"lower_trust"')
+    assisted = ask(told[: end - 5 - left])
+    assert [one.text for one in assisted.advice] == [TEXT]
+    assert assisted.use.dropped_for["cut off"] == 1
 
 
 def test_an_unavailable_model_falls_back_with_the_reason(incident, ranked, passages, unavailable):

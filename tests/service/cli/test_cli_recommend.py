@@ -117,3 +117,25 @@ def test_it_loads_only_what_it_needs(books, tmp_path):
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=60)
+
+
+def test_where_nothing_fits_a_person_gets_a_plan_that_is_not_executable(suture, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    text = "# The report of the payroll is late\n\n## Diagnosis\n\n- Look at the payroll totals of the last run.\n"
+    (folder / "payroll-report.md").write_text(text)
+    (tmp_path / "incident.json").write_text(
+        json.dumps({"title": "The report of the payroll is late", "services": ["p"]})
+    )
+    asked = ("recommend", "--incident", "incident.json", "--runbooks", str(folder))
+    answer = json.loads(suture(*asked, "--json").stdout)
+    assert answer["abstained"]
+    (step,) = answer["advice"]
+    assert step["text"] == "Look at the payroll totals of the last run."
+    assert (step["executable"], step["source"]) == (False, "runbook")
+    (citation,) = step["citations"]
+    assert text[citation["start"] : citation["end"]] == citation["quote"]
+    shown = suture(*asked).stdout
+    assert "Suture executes none of it" in shown
+    assert "1. Look at the payroll totals of the last run. (payroll-report," in shown
