@@ -21,6 +21,7 @@ _LOOKING = re.compile(r"\b(?:diagnos|investigat|troubleshoot|debug|triage|first 
 """Headings under which runbooks say how to find the cause."""
 _ITEM = re.compile(r"^(?:[-*+]|\d+[.)])[ \t]+(\S.*(?:\n(?![-*+][ \t]|\d+[.)][ \t]|#|\s*\n|```).+)*)", re.MULTILINE)
 _PARAGRAPH = re.compile(r"^(?![#`|>\s-])(\S.*(?:\n(?!#|\s*\n|```).+)*)", re.MULTILINE)
+_CODE = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def diagnosis_plan(passages: Sequence[ScoredPassage], documents: Mapping[str, Document]) -> tuple[Advice, ...]:
@@ -47,7 +48,10 @@ def _steps(document: Document) -> Iterator[Citation]:
     for start, end in _sections(document):
         # Numbering and indents of a list are the document's; what a step says begins after them.
         items = list(_ITEM.finditer(document.text, start, end)) or list(_PARAGRAPH.finditer(document.text, start, end))
+        code = [block.span() for block in _CODE.finditer(document.text, start, end)]
         for item in items:
+            if any(first <= item.start() < last for first, last in code):
+                continue
             first, last = item.start(1), item.start(1) + len(item[1].rstrip())
             last = _cut(document.text, first, min(last, end))
             yield Citation(document=document.id, start=first, end=last, quote=document.text[first:last])
