@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evals.reporting.section import Section
 
 DATA_VARIABLE = "SUTURE_DATA"
-_DEFAULT_DATA = Path(__file__).resolve().parent.parent / ".." / "shared" / "data"
+_ROOT = Path(__file__).resolve().parent.parent
+_DEFAULT_DATA = _ROOT / ".." / "shared" / "data"
+_SANDBOX_BOOKS = ("runbooks/library", "evals/sandbox/runbooks", "evals/sandbox/causes")
+
+Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Suite:
-    """One suite. `needs` are paths below the data folder; `run` takes the data folder and the output folder."""
+    """One suite. `needs` are files or folders that it cannot do without; `run` takes the output folder."""
 
     name: str
-    needs: tuple[str, ...]
-    run: Callable[[Path, Path], dict[str, Any]]
+    needs: tuple[Path, ...]
+    run: Callable[[Path], Result]
+    command: str
+    """What prints the same figures by itself."""
 
-    def missing(self, data: Path) -> list[str]:
-        """What the data folder does not have."""
-        return [each for each in self.needs if not (data / each).exists()]
+    def missing(self) -> list[str]:
+        """What is not there."""
+        return [str(each) for each in self.needs if not each.exists()]
 
 
 def data_folder() -> Path:
@@ -30,41 +40,112 @@ def data_folder() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or _DEFAULT_DATA).resolve()
 
 
-def _detection(data: Path, out: Path) -> dict[str, Any]:
-    from evals.detection import run_detection
+def suites(data: Path, incidents: Sequence[Path] = (), runbooks: Sequence[Path] = ()) -> tuple[Suite, ...]:
+    """All suites over the data of a folder, and over files of labelled incidents with the runbooks to choose from.
 
-    return run_detection(data / "nab", out / "detection")
+    Without files, those of the sandbox: `incidents.jsonl` of `make incidents` where it is, else the sample.
+    """
+    own = [_incidents(path, runbooks) for path in incidents] or [_sandbox_incidents()]
+    return (
+        *own,
+        *(_retrieval(data, mode) for mode in ("name", "desc", "expr")),
+        _ranking(data),
+        _culprit(data),
+        _detection(data),
+    )
 
 
-def _retrieval(mode: str) -> Callable[[Path, Path], dict[str, Any]]:
-    def run(data: Path, out: Path) -> dict[str, Any]:  # noqa: ARG001  (writes nothing)
+def sections(results: Mapping[str, Result], run: Sequence[Suite]) -> list[Section]:
+    """The results as parts of the report: the three ways to ask of retrieval are one."""
+    from evals.reporting.incidents import incidents_section
+    from evals.reporting.others import culprit_section, detection_section, ranking_section
+    from evals.reporting.retrieval import retrieval_section
+
+    commands = {suite.name: suite.command for suite in run}
+    found = [
+        incidents_section(result, f"Incidents of {Path(result['file']).name}", commands[name])
+        for name, result in results.items()
+        if name.startswith("incidents")
+    ]
+    asked = {name.split("(")[1].rstrip(")"): result for name, result in results.items() if name.startswith("retrieval")}
+    if asked:
+        command = commands[f"retrieval ({next(iter(asked))})"]
+        found.append(retrieval_section(asked, command))
+    for name, section in (("ranking", ranking_section), ("culprit", culprit_section), ("detection", detection_section)):
+        if name in results:
+            found.append(section(results[name], commands[name]))
+    return found
+
+
+def _sandbox_incidents() -> Suite:
+    made, sample = _ROOT / "incidents.jsonl", _ROOT / "examples" / "incidents-labelled.jsonl"
+    return _incidents(made if made.is_file() else sample, [_ROOT / folder for folder in _SANDBOX_BOOKS])
+
+
+def _incidents(path: Path, runbooks: Sequence[Path]) -> Suite:
+    def run(out: Path) -> Result:  # noqa: ARG001  (writes nothing)
+        from evals.incidents.loading import load_incidents, topology_beside
+        from evals.incidents.run import run_incidents
+        from service.settings import load_settings
+
+        folders = tuple(folder for folder in runbooks if folder.is_dir())
+        with TemporaryDirectory(prefix="suture-") as state:
+            settings = load_settings(state_dir=Path(state), runbooks=folders or None)
+            if settings.topology is None:
+                settings = settings.model_copy(update={"topology": topology_beside(path)})
+            return {"file": str(path), **run_incidents(load_incidents(path), settings)}
+
+    books = "".join(f" --runbooks {_relative(folder)}" for folder in runbooks)
+    command = f"suture eval incidents {_relative(path)}{books}"
+    return Suite(f"incidents ({path.name})", (path,), run, command)
+
+
+def _retrieval(data: Path, mode: str) -> Suite:
+    alerts, runbooks = data / "alerts" / "kube-prometheus.jsonl", data / "runbooks" / "prometheus-operator"
+
+    def run(out: Path) -> Result:  # noqa: ARG001  (writes nothing)
         from evals.retrieval import run_retrieval
 
-        alerts = data / "alerts" / "kube-prometheus.jsonl"
-        return run_retrieval(alerts, data / "runbooks" / "prometheus-operator", mode)  # type: ignore[arg-type]
+        return run_retrieval(alerts, runbooks, mode)  # type: ignore[arg-type]
 
-    return run
-
-
-def _ranking(data: Path, out: Path) -> dict[str, Any]:  # noqa: ARG001  (writes nothing)
-    from evals.ranking import run_ranking
-
-    return run_ranking(data / "itbench" / "faults.jsonl")
+    command = f"suture eval retrieval --alerts {_relative(alerts)} --runbooks {_relative(runbooks)} --mode {mode}"
+    return Suite(f"retrieval ({mode})", (alerts, runbooks), run, command)
 
 
-def _culprit(data: Path, out: Path) -> dict[str, Any]:  # noqa: ARG001  (writes nothing)
-    from evals.culprit import run_culprit
+def _ranking(data: Path) -> Suite:
+    file = data / "itbench" / "faults.jsonl"
 
-    return run_culprit(data / "petshop")
+    def run(out: Path) -> Result:  # noqa: ARG001  (writes nothing)
+        from evals.ranking import run_ranking
+
+        return run_ranking(file)
+
+    return Suite("ranking", (file,), run, f"suture eval ranking --incidents {_relative(file)}")
 
 
-_RUNBOOKS = ("alerts/kube-prometheus.jsonl", "runbooks/prometheus-operator")
+def _culprit(data: Path) -> Suite:
+    folder = data / "petshop"
 
-SUITES = (
-    Suite("retrieval (name)", _RUNBOOKS, _retrieval("name")),
-    Suite("retrieval (desc)", _RUNBOOKS, _retrieval("desc")),
-    Suite("retrieval (expr)", _RUNBOOKS, _retrieval("expr")),
-    Suite("ranking", ("itbench/faults.jsonl",), _ranking),
-    Suite("culprit", ("petshop",), _culprit),
-    Suite("detection", ("nab/data",), _detection),
-)
+    def run(out: Path) -> Result:  # noqa: ARG001  (writes nothing)
+        from evals.culprit import run_culprit
+
+        return run_culprit(folder)
+
+    return Suite("culprit", (folder,), run, f"suture eval culprit --petshop {_relative(folder)}")
+
+
+def _detection(data: Path) -> Suite:
+    folder = data / "nab"
+
+    def run(out: Path) -> Result:
+        from evals.detection import run_detection
+
+        return run_detection(folder, out / "detection")
+
+    return Suite("detection", (folder / "data",), run, f"suture eval detection --nab {_relative(folder)} --out DIR")
+
+
+def _relative(path: Path) -> str:
+    """As it is written from the checkout, where it is in or beside it."""
+    beside = path.is_absolute() and path.is_relative_to(_ROOT.parent)
+    return os.path.relpath(path, _ROOT) if beside else str(path)

@@ -168,14 +168,17 @@ def _model(rows: Sequence[Judged]) -> dict[str, Any] | None:
     used = [one.model for one in rows if one.model is not None]
     if not used:
         return None
-    found: dict[str, Any] = {
+    return {
         "name": used[0].name,
         "weight": used[0].weight,
         "asked": len(used),
         "failed": sum(one.failure is not None for one in used),
         "dropped": sum(one.dropped for one in used),
+        "cached": sum(one.cached for one in used),
+        "prompt_tokens": sum(one.prompt_tokens for one in used),
+        "completion_tokens": sum(one.completion_tokens for one in used),
+        "cost_usd": sum(paid) if (paid := [one.cost for one in used if one.cost is not None]) else None,
     }
-    return found
 
 
 def _notes(rows: Sequence[Judged]) -> list[str]:

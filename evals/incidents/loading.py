@@ -26,6 +26,12 @@ def load_incidents(path: Path) -> tuple[LabelledIncident, ...]:
     return tuple(rows)
 
 
+def topology_beside(path: Path) -> Path | None:
+    """`incidents.topology.yaml` beside `incidents.jsonl`, where it is: what was recorded with a file of incidents."""
+    beside = path.with_suffix(".topology.yaml")
+    return beside if beside.is_file() else None
+
+
 def parse_line(line: str, where: str) -> Any:
     """The JSON value of one line. Raises BadInput with file and line."""
     try:

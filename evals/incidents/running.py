@@ -56,12 +56,15 @@ def judge_rows(rows: Sequence[LabelledIncident], settings: Settings, progress: P
         check_gold(row, documents, runbooks)
     kinds = [kind_of(row.gold, runbooks) for row in rows]
     remedies = remedy_options([row for row, kind in zip(rows, kinds, strict=True) if kind == "remedy"])
-    _warm_up(pipeline, past, rows[0])
+    # The first recommendation of a process loads what all others use: it would be the slowest of a hundred.
+    past.go_to(rows[0])
+    answer(pipeline, rows[0].asked(), "warm-up")
     found = []
     for number, (row, kind) in enumerate(zip(rows, kinds, strict=True), 1):
         if number % 50 == 0:
             progress(f"{number} of {len(rows)} incidents …")
-        answered = answer(pipeline, past, row)
+        past.go_to(row)
+        answered = answer(pipeline, row.asked(), row.id)
         abstained, reason = abstention_of(answered.made) if kind in ("action", "nothing") else (False, "")
         options: tuple[Option, ...] = ()
         if kind in ("action", "nothing"):
@@ -88,11 +91,14 @@ def judge_rows(rows: Sequence[LabelledIncident], settings: Settings, progress: P
     return found
 
 
-def answer(pipeline: Pipeline, past: Past, row: LabelledIncident) -> Answered:
-    """Localise, retrieve and rank for one incident, at its moment, as `Pipeline.recommend` does."""
-    past.go_to(row)
+def answer(pipeline: Pipeline, incident: Incident, identifier: str) -> Answered:
+    """Localise, retrieve and rank for one incident, as `Pipeline.recommend` does; the pipeline's clock stands there.
+
+    It gets its identifier only after localising, which takes an incident with a number of the store for one of its
+    own. A language model's budget is counted by it.
+    """
     began = time.perf_counter()
-    located = pipeline.localise(row.asked())
+    located = pipeline.localise(incident).model_copy(update={"id": identifier})
     evidence = pipeline.retrieve(located)
     made = pipeline.rank(located, evidence, "REC-unsaved")
     return Answered(located, evidence, made, time.perf_counter() - began)
@@ -101,8 +107,3 @@ def answer(pipeline: Pipeline, past: Past, row: LabelledIncident) -> Answered:
 def digest_of(row: LabelledIncident) -> str:
     """SHA-256 of all that the row holds."""
     return sha256_hex(canonical_json(row.model_dump(mode="json")))
-
-
-def _warm_up(pipeline: Pipeline, past: Past, row: LabelledIncident) -> None:
-    """The first recommendation of a process loads what all others use: it would be the slowest of a hundred."""
-    answer(pipeline, past, row)

@@ -36,11 +36,12 @@ def incidents(
     check_bars(fail_under, fail_over)
     rows = labelled_rows(file, map_file)
     with TemporaryDirectory(prefix="suture-") as state:
-        settings = settings_for(runbooks, model, Path(state))
+        settings = settings_for(file, runbooks, model, Path(state))
         note(f"{len(rows)} incidents …")
         report = {"file": str(file), **run_incidents(rows, settings, note)}
     if out is not None:
-        _write(report, out)
+        command = f"suture eval incidents {file} --out {out}"
+        _write(report, out, command)
     print_figures(report, as_json)
     if not as_json:
         for words in report["notes"]:
@@ -94,11 +95,17 @@ def schema() -> None:
     typer.echo(schema_text(), nl=False)
 
 
-def _write(report: dict[str, Any], out: Path) -> None:
+def _write(report: dict[str, Any], out: Path, command: str) -> None:
     import json
 
+    from evals.reporting.incidents import incidents_section
+    from evals.reporting.machine import surroundings
+    from evals.reporting.page import render
     from service.cli.output import note
 
     out.mkdir(parents=True, exist_ok=True)
+    section = incidents_section(report, f"Incidents of {report['file']}", command)
+    page = render([section], {}, surroundings(), title="Suture on past incidents", command=command)
     (out / "incidents.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    note(f"written: {out / 'incidents.json'}")
+    (out / "report.html").write_text(page, encoding="utf-8")
+    note(f"written: {out / 'incidents.json'}, {out / 'report.html'}")

@@ -44,11 +44,13 @@ def labelled_rows(file: Path, map_file: Path | None) -> tuple[LabelledIncident, 
     return mapped.rows
 
 
-def settings_for(runbooks: list[Path] | None, model: str | None, state: Path) -> Settings:
+def settings_for(file: Path, runbooks: list[Path] | None, model: str | None, state: Path) -> Settings:
     """The settings, with other runbook folders and model; `state` is a throw-away folder: nothing is kept.
 
-    Raises BadInput.
+    Where no topology is configured, NAME.topology.yaml beside NAME.jsonl is used, as it was recorded. Raises BadInput.
     """
+    from evals.incidents.loading import topology_beside
+    from service.cli.output import note
     from service.settings import load_settings
     from service.telemetry import configure_logging
 
@@ -57,4 +59,8 @@ def settings_for(runbooks: list[Path] | None, model: str | None, state: Path) ->
             raise BadInput(f"{folder} is not a folder", where="--runbooks")
     settings = load_settings(runbooks=tuple(runbooks) if runbooks else None, model=model, state_dir=state)
     configure_logging("warning", settings.log_format)
+    beside = topology_beside(file)
+    if settings.topology is None and beside is not None:
+        note(f"which service depends on which is taken from {beside}")
+        settings = settings.model_copy(update={"topology": beside})
     return settings.model_copy(update={"database_url": None})
