@@ -16,7 +16,7 @@ Eventually = Callable[..., bool]
 Act = Callable[..., Effect]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One running sandbox for all tests; a test that breaks something mends it."""
     with Sandbox.start(tmp_path_factory.mktemp("sandbox")) as running:
