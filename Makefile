@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test crash lint types imports attacks bench replicas lock clean
+.PHONY: install demo serve test coverage crash lint types imports attacks bench replicas lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -26,7 +26,11 @@ demo: install
 serve: install
 	@$(BIN)/suture serve
 
+# Two at a time: most of them wait. A file's tests stay together and in order, those that take longest come first.
 test: install
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: install
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
 # Kills workers at every boundary and at random instants; prints what became of it. About a quarter of an hour.

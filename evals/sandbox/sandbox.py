@@ -14,6 +14,7 @@ from typing import Self
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from evals.sandbox import authority, keeper, postgres
 from evals.sandbox.layout import METRICS_FOLDERS, PROGRAMS, SERVER_NAME, Layout
@@ -88,7 +89,7 @@ class Sandbox:
         Raises Unavailable where it does not answer within `timeout` seconds.
         """
         try:
-            answer = httpx.get(self.layout.url(program), timeout=timeout, trust_env=False)
+            answer = _get(self.layout.url(program), timeout)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise Unavailable(f"{program} does not answer: {error}") from error
@@ -151,6 +152,17 @@ def _furnish(layout: Layout) -> None:
     set_load(layout, "base")
     switch(layout, "primary")
     write_scripts(layout)
+
+
+@retry(
+    retry=retry_if_exception_type((httpx.ReadError, httpx.RemoteProtocolError)),
+    stop=stop_after_attempt(4),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
+def _get(url: str, timeout: float) -> httpx.Response:
+    """Asked again where the connection broke: a worker that ends takes those with it that it just accepted."""
+    return httpx.get(url, timeout=timeout, trust_env=False)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from models.domain.base import format_duration
 from models.domain.topology import Topology
 from service.guard.freezes import frozen
 from service.guard_settings import BlastRadius, Breaker, Freeze, LimitSettings, Rate
-from service.store.admission import Facts, Place
+
+# Who only recommends decides without a database, and should not wait for its modules.
+if TYPE_CHECKING:
+    from service.store.admission import Facts, Place
 
 
 @dataclass(frozen=True)

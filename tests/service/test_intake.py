@@ -217,13 +217,13 @@ def test_signals_that_reopen_do_not_deadlock_with_people_who_close(parts, alert,
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x00" * 50, "é" * 60_000, "<script>\r\n# x"])
-def test_texts_of_the_outside_are_stored_as_they_are(parts, clock, text):
+def test_texts_of_the_outside_are_stored_as_they_are_but_for_nul(parts, clock, text):
     signal = Signal(
         kind=SignalKind.ALERT, name=text[:500], at=clock(), severity=Severity.CRITICAL, text=text,
         labels={"service": text[:200], "environment": text[:200], "odd\x00name": text},
     )  # fmt: skip
     incident = parts.intake.signals([signal])[0].incident
-    assert parts.incidents.get(incident).signals[0].text == text
+    assert parts.incidents.get(incident).signals[0].text == text.replace("\x00", "\ufffd")
     assert [found.id for found in parts.incidents.page(environment=parts.incidents.get(incident).environment)] == [
         incident
     ]

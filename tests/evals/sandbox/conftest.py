@@ -16,7 +16,7 @@ Eventually = Callable[..., bool]
 Act = Callable[..., Effect]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One running sandbox for all tests; a test that breaks something mends it."""
     with Sandbox.start(tmp_path_factory.mktemp("sandbox")) as running:
@@ -27,7 +27,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def eventually() -> Eventually:
     """Whether a condition comes true within so many seconds."""
 
-    def wait(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+    def wait(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

@@ -23,6 +23,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SUTURE_"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)  # the width is the output's, not that of whoever runs the tests
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,7 @@ def main(told: dict) -> None:
         except Conflict as conflict:
             say("conflict", identifier, str(conflict))
             continue
+        executions.begin(identifier, StepRecord(name="act", state="started", at=utc_now()))
         # What the target would record: from here to the end of the act it is this execution's alone.
         say("begin", identifier, running.candidate.target)
         time.sleep(ACT_SECONDS)
