@@ -35,10 +35,13 @@ def test_what_cannot_be_measured_is_a_gap_and_neither_true_nor_false(gather):
     assert "does not answer" in gap
 
 
-def test_what_the_time_does_not_allow_is_a_gap(gather):
+def test_what_the_time_does_not_allow_is_a_gap(gather, make_runbook):
+    make_runbook("fix-shop-otherwise", target="other", precondition='{query: "another", is: "== 0"}')
     evidence = gather(diagnose={"seconds": "1ms"}, source=lambda *_: time.sleep(0.01) or [])
-    assert evidence.candidates[0].precondition is None
-    assert [gap for gap in evidence.gaps if "the time was up" in gap] == ["not looked at, the time was up: healthy"]
+    left = [gap for gap in evidence.gaps if "the time was up" in gap]
+    assert left, "the first answer, if there was time for it, took all of it"
+    assert {gap.rpartition(": ")[2] for gap in left} <= {"healthy", "another"}
+    assert [one.precondition for one in evidence.candidates].count(None) == len(left)
 
 
 def test_what_the_number_of_calls_does_not_allow_is_a_gap(gather):
