@@ -27,6 +27,7 @@ figure { margin: 1rem 0; }
 figure svg { width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; }
+td { min-width: 4.5rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #e2e8f0; }
 code { font-size: .85rem; background: #f1f5f9; padding: .1rem .3rem; border-radius: .25rem; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .9rem; }

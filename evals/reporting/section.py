@@ -67,8 +67,8 @@ def side_by_side(*plots: str) -> str:
 
 
 def share(value: float | None) -> str:
-    """0.934 as `93 %`."""
-    return "not measured" if value is None else f"{value:.0%}".replace("%", " %")
+    """0.934 as `93 %`, which stays on one line."""
+    return "not measured" if value is None else f"{value:.0%}".replace("%", "\u00a0%")
 
 
 def between(bounds: Sequence[float] | None) -> str:

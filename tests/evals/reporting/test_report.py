@@ -75,7 +75,7 @@ def test_a_run_on_incidents_is_told_in_plain_words(incidents, tmp_path):
     done = evaluate("incidents", path, "--runbooks", books, "--out", out)
     assert done.exit_code == 0, done.stderr
     page = (out / "report.html").read_text()
-    assert "stood first in 1 of 2 incidents: 50 %" in page
+    assert "stood first in 1 of 2 incidents: 50\u00a0%" in page
     assert "nothing in the runbooks fits: it rightly said so for 1" in page
     assert "percentage points on average" in page
     assert "Misses: 1 of 3" in page
