@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test coverage crash lint types imports attacks bench replicas lock clean
+.PHONY: install demo serve test coverage crash lint types imports attacks bench replicas incidents report lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -57,6 +57,14 @@ bench: install
 # Two replicas on PostgreSQL, one killed again and again; a few minutes.
 replicas: install
 	@$(BIN)/python -m tests.crash.replicas
+
+# Plays the sandbox's faults with variations and records each as a labelled incident; the same command goes on where it ended.
+incidents: install
+	@$(BIN)/python -m evals.recording --out incidents.jsonl $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+# Every suite whose data is there, as one page: report/report.html.
+report: install
+	@$(BIN)/suture eval all --out report
 
 # Run after a change of dependencies in pyproject.toml.
 lock: install
