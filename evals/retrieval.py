@@ -56,7 +56,7 @@ def run_retrieval(alerts: Path, runbooks: Path, mode: Mode, embedder: Embedder |
         raise BadInput("this is not a folder of runbooks", where=str(runbooks))
     documents = load_corpus([runbooks]).documents
     stems = {document.id: Path(document.path).stem for document in documents}
-    labelled = list(_labelled(alerts, frozenset(stems.values())))
+    labelled = list(labelled_alerts(alerts, frozenset(stems.values())))
     index = PassageIndex(None, embedder or _default_embedder())
     index.sync(documents)
     rows = [
@@ -76,7 +76,8 @@ def _default_embedder() -> Embedder:
     return build({})
 
 
-def _labelled(path: Path, stems: frozenset[str]) -> Iterator[LabelledAlert]:
+def labelled_alerts(path: Path, stems: frozenset[str]) -> Iterator[LabelledAlert]:
+    """The labelled rows of a JSONL file. `stems` are the runbooks that there are. Raises BadInput with the line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

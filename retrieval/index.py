@@ -6,25 +6,28 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from models.domain.base import Frozen
 from models.domain.errors import BadInput, Unavailable
-from models.domain.runbook import Document, DocumentKind, ScoredPassage
+from models.domain.runbook import Document, ScoredPassage
+from retrieval.alike import AlikeDocument, alike
 from retrieval.chunks import passages_of
 from retrieval.embedding import Embedder
+from retrieval.facts import Filter, Wanted
 from retrieval.locking import Generation, folder_lock
-from retrieval.scoring import Query, ScoredDocument
-from retrieval.snapshot import (
-    Record,
-    Snapshot,
+from retrieval.query import MAX_QUERY
+from retrieval.records import (
     content_hash,
     embedded_text,
     embedded_title,
-    load_snapshot,
     passage_entry,
     record_entry,
+    record_for,
 )
+from retrieval.scoring import Query, ScoredDocument
+from retrieval.signature import Moves
+from retrieval.snapshot import Snapshot, load_snapshot
 from retrieval.stores import Stores, open_stores
 from retrieval.vectors import Vectors
 
@@ -76,6 +79,7 @@ class PassageIndex:
             stores = open_stores(folder, url, embedder.identity, rebuild=rebuild)
             mark = self._generation.advance() if rebuild else self._generation.read()
             self._state = _State(stores, load_snapshot(stores), mark)
+            self._last: Query | None = None
 
     def sync(self, documents: Iterable[Document]) -> SyncReport:
         """Make the index hold exactly these documents. Only new and changed ones are cut and embedded.
@@ -101,24 +105,32 @@ class PassageIndex:
                 unchanged=len(wanted) - len(fresh),
             )
 
-    def search(
-        self, query: str, k: int = 10, *, kind: DocumentKind | None = None, exclude: Collection[str] = ()
-    ) -> list[ScoredPassage]:
+    def search(self, query: str, k: int = 10, **among: Unpack[Wanted]) -> list[ScoredPassage]:
         """The `k` best passages, best first: z(BM25F) + z(cosine), see `retrieval.fusion`.
 
-        `kind` keeps one kind of document, `exclude` leaves documents out by their ids. An empty query or an empty index
-        gives none.
+        `among` says which documents it is about: `kind`, `exclude` (ids), `service`, `environment`, `since`; see
+        `retrieval.facts.Filter`. An empty query or an empty index gives none.
         """
-        return self._ask(query, lambda asked: asked.passages(k), kind, exclude)
+        return self._ask(query, lambda asked: asked.passages(k, Filter(**among)))
 
-    def documents(
-        self, query: str, k: int = 10, *, kind: DocumentKind | None = None, exclude: Collection[str] = ()
-    ) -> list[ScoredDocument]:
-        """The `k` best documents, best first: z(BM25F of the whole) + half of z(nearest passage) + z(title).
+    def documents(self, query: str, k: int = 10, **among: Unpack[Wanted]) -> list[ScoredDocument]:
+        """The `k` best documents, best first: as the first stage found them, the first anew by `retrieval.rerank`.
 
-        Takes `kind` and `exclude` as `search` does.
+        Takes `among` as `search` does.
         """
-        return self._ask(query, lambda asked: asked.documents(k), kind, exclude)
+        return self._ask(query, lambda asked: asked.documents(k, Filter(**among)))
+
+    def alike(self, moves: Moves, k: int = 3, **among: Unpack[Wanted]) -> list[AlikeDocument]:
+        """The `k` postmortems whose metrics moved most alike, best first; those that share no move are left out.
+
+        `moves` are an incident's, see `retrieval.signature.signature_of`; no word and no vector is compared.
+        """
+        while True:
+            self._follow()
+            state = self._state
+            found = alike(moves, state.snapshot, k, Filter(**among))
+            if self._is_current(state):
+                return found
 
     def reload(self) -> None:
         """Read the collections anew, for a Chroma server that another process has changed."""
@@ -135,20 +147,17 @@ class PassageIndex:
         """How many passages it holds."""
         return len(self._state.snapshot.passages)
 
-    def _ask(
-        self, text: str, answer: Callable[[Query], list[T]], kind: DocumentKind | None, exclude: Collection[str]
-    ) -> list[T]:
+    def _ask(self, text: str, answer: Callable[[Query], list[T]]) -> list[T]:
+        text = text[:MAX_QUERY]
         if not text.strip():
             return []
-        vector = self._embedder.embed([text])[0]
         while True:
             self._follow()
             state = self._state
             if not state.snapshot.records:
                 return []
-            self._check_size(vector)
             try:
-                found = answer(Query(text, vector, state.snapshot, state.stores, kind=kind, exclude=exclude))
+                found = answer(self._query(text, state))
             except Unavailable:
                 if self._is_current(state):
                     raise
@@ -156,6 +165,16 @@ class PassageIndex:
             # A sync that ended meanwhile may have taken passages away from under this search: then ask again.
             if self._is_current(state):
                 return found
+
+    def _query(self, text: str, state: _State) -> Query:
+        """The query as it was asked last, where it is the same: an incident asks for runbooks, then for postmortems."""
+        last = self._last
+        if last is not None and last.text == text and last.snapshot is state.snapshot:
+            return last
+        vector = self._embedder.embed([text])[0]
+        self._check_size(vector)
+        self._last = query = Query(text, vector, state.snapshot, state.stores)
+        return query
 
     def _is_current(self, state: _State) -> bool:
         return state is self._state and state.mark == self._generation.read()
@@ -173,7 +192,7 @@ class PassageIndex:
         # A client that stays open would answer from its own memory of the vectors, which no longer holds.
         self._state.stores.close()
         stores = open_stores(self._folder, self._url, self._embedder.identity)
-        self._state = _State(stores, load_snapshot(stores), mark)
+        self._state = _State(stores, load_snapshot(stores, self._state.snapshot), mark)
 
     def _write(self, documents: list[Document], hashes: Mapping[str, str], gone: Collection[str]) -> None:
         passages = [passages_of(document) for document in documents]
@@ -183,7 +202,7 @@ class PassageIndex:
         if len(vectors):
             self._check_size(vectors[0])
         records = [
-            Record(document.id, document.kind, document.title, hashes[document.id], len(own))
+            record_for(document, hashes[document.id], len(own))
             for document, own in zip(documents, passages, strict=True)
         ]
         entries = [
@@ -196,7 +215,8 @@ class PassageIndex:
         # From here on the new state counts: a record names the hash whose passages are served.
         stores.documents.put([record_entry(record) for record in records], vectors[len(entries) :])
         stores.documents.remove(gone)
-        self._state = _State(stores, load_snapshot(stores), self._generation.advance())
+        self._state = _State(stores, load_snapshot(stores, self._state.snapshot), self._generation.advance())
+        self._last = None  # else it would keep the former snapshot
         stores.passages.remove(stores.passages.ids() - self._state.snapshot.rows.keys())
 
     def _check_size(self, vector: Vectors) -> None:

@@ -90,6 +90,13 @@ class LexicalIndex:
     def __len__(self) -> int:
         return self._size
 
+    def held_by(self, term: str) -> int:
+        """How many units have the term, a stem of `retrieval.words.terms`."""
+        key = np.uint32(_key(term))  # of the terms' type, else all of them would be converted
+        place = int(np.searchsorted(self._terms, key))
+        there = place < len(self._terms) and self._terms[place] == key
+        return int(self._starts[place + 1] - self._starts[place]) if there else 0
+
     def scores(self, query: str) -> NDArray[np.float32]:
         """The BM25F score of every unit, 0 or more, in the order of the units. A term counts once."""
         scores = np.zeros(self._size, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -24,6 +26,12 @@ class PassageRetriever(BaseRetriever):
     k: int = 10
     kind: DocumentKind | None = None
     """Only runbooks, or only postmortems; None for both."""
+    service: str | None = None
+    """Only what is about this service, or does not say."""
+    environment: str | None = None
+    """Only what is about this environment, or does not say."""
+    since: datetime | None = None
+    """Only incidents that began then or later, and what has no date."""
 
     def _get_relevant_documents(
         self,
@@ -31,7 +39,10 @@ class PassageRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
     ) -> list[Document]:
-        return [_document(found) for found in self.index.search(query, self.k, kind=self.kind)]
+        found = self.index.search(
+            query, self.k, kind=self.kind, service=self.service, environment=self.environment, since=self.since
+        )
+        return [_document(one) for one in found]
 
 
 def _document(found: ScoredPassage) -> Document:

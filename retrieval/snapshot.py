@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,115 +9,65 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from models.domain.base import canonical_json, sha256_hex
-from models.domain.runbook import Document, DocumentKind, Passage
-from retrieval.chunks import CHUNKS_VERSION
+from models.domain.runbook import Passage
+from retrieval.facts import Filter
+from retrieval.held import Held, Known, Sample, load_held, load_sample
 from retrieval.lexical import LexicalIndex, count_terms
+from retrieval.profiles import OtherNames, Profile, Profiles, profile_of
+from retrieval.records import Record, passages_from, record_of, without_headings
+from retrieval.rerank import Vocabulary
 from retrieval.stores import Stores
-from retrieval.vectors import Entry, Vectors, matrix
-from retrieval.words import split_code, split_identifier
-
-SAMPLE = 1_024  # enough for a mean and a spread: their standard errors are then about 3 % of the spread
-
-TEXT_VERSION = 1
-"""Raise it when `embedded_text` or `embedded_title` change: documents are then embedded again."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A document as the index knows it. Writing it is what makes its passages count."""
-
-    id: str
-    kind: DocumentKind
-    title: str
-    hash: str
-    passages: int
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Vectors that stand for the whole corpus, all of them while it is small: they say what similarity is usual."""
-
-    passages: Vectors
-    """Of whole documents, [rows, dimension]; one document's rows stand together."""
-    first: NDArray[np.intp]
-    """The row where each document begins."""
-    titles: Vectors
-
-    @property
-    def dimension(self) -> int:
-        """The vectors' size; 0 where the index is empty."""
-        return int(self.titles.shape[1])
+from retrieval.vectors import Entry
+from retrieval.words import split_code, stems
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """One instant of the index. Rows of `passages`, `ids`, `owner` and `passage_words` belong together, as do
-    rows of `records` and `document_words`; `owner` is the row of a passage's record.
+    rows of `records` and `document_words`; `owner` is the row of a passage's record, its passages standing together.
     """
 
     passages: tuple[Passage, ...]
     ids: tuple[str, ...]
     owner: NDArray[np.intp]
+    first: NDArray[np.intp]
+    """The row of each document's first passage, and in the end the number of passages."""
     records: tuple[Record, ...]
+    kinds: NDArray[np.str_]
+    """Of each document."""
     passage_words: LexicalIndex
     document_words: LexicalIndex
+    vocabulary: Vocabulary
+    profiles: Profiles
+    held: Held | None
+    """All vectors, where there are few enough to be searched in memory."""
     sample: Sample
     rows: Mapping[str, int]
     """Passage id → row."""
     record_rows: Mapping[str, int]
     """Document id → row."""
 
+    def admitted(self, among: Filter) -> NDArray[np.bool_]:
+        """Which documents a filter lets pass."""
+        passes = self.kinds == among.kind if among.kind else np.ones(len(self.records), bool)
+        passes[[self.record_rows[id_] for id_ in among.exclude if id_ in self.record_rows]] = False
+        if among.by_facts:
+            passes &= np.fromiter((among.admits(one.facts) for one in self.records), bool, len(self.records))
+        return passes
+
     def of_document(self, id_: str) -> tuple[Passage, ...]:
         """The passages of a document, in the order of its text."""
         row = self.record_rows.get(id_)
-        return () if row is None else tuple(self.passages[place] for place in np.flatnonzero(self.owner == row))
+        return () if row is None else self.passages[self.first[row] : self.first[row + 1]]
 
 
-def content_hash(document: Document) -> str:
-    """Equal as long as nothing that the index holds of the document would differ."""
-    content = [CHUNKS_VERSION, TEXT_VERSION, document.kind, document.title, document.body_start, document.text]
-    return sha256_hex(canonical_json(content))
-
-
-def embedded_title(title: str) -> str:
-    """A title as the embedder sees it: one identifier is taken apart, for its word pieces say nothing."""
-    return title if " " in title.strip() else split_identifier(title) or title
-
-
-def embedded_text(passage: Passage) -> str:
-    """A passage as the embedder sees it: the document's title and the headings first, which a section relies on."""
-    headings = " > ".join(heading for heading in passage.headings if heading != passage.title)
-    return f"{embedded_title(passage.title)}\n{headings}\n{_without_headings(passage.text)}"
-
-
-def record_entry(record: Record) -> Entry:
-    """The record as it is kept."""
-    metadata = {"kind": record.kind, "hash": record.hash, "passages": record.passages}
-    return Entry(record.id, record.title, metadata)
-
-
-def passage_entry(passage: Passage, number: int, hash_: str) -> Entry:
-    """A passage as it is kept; the id holds the document's hash, so that old and new stand side by side."""
-    metadata = {
-        "document": passage.document,
-        "hash": hash_,
-        "kind": passage.kind,
-        "number": number,
-        "headings": canonical_json(passage.headings),
-        "start": passage.start,
-        "end": passage.end,
-    }
-    return Entry(f"{passage.document}@{hash_[:16]}#{number}", passage.text, metadata)
-
-
-def load_snapshot(stores: Stores) -> Snapshot:
+def load_snapshot(stores: Stores, before: Snapshot | None = None) -> Snapshot:
     """The snapshot of what the collections hold.
 
     Passages without a record of their hash (left by a sync that did not end) are passed over, and so is a document
-    whose passages are not all there with the spans that they were given: the next sync embeds it again.
+    whose passages are not all there with the spans that they were given: the next sync embeds it again. `before` is
+    the snapshot that served until now: vectors that it holds are not read again.
     """
     found: dict[tuple[Any, Any], list[Entry]] = defaultdict(list)
     for entry in stores.passages.entries():
@@ -128,8 +77,8 @@ def load_snapshot(stores: Stores) -> Snapshot:
     ids: list[str] = []
     owner: list[int] = []
     for entry in sorted(stores.documents.entries(), key=lambda entry: entry.id):
-        record = _record(entry)
-        own = _passages(record, found[record.id, record.hash]) if record else None
+        record = record_of(entry)
+        own = passages_from(record, found[record.id, record.hash]) if record else None
         if record is None or own is None:
             continue
         for id_, passage in own:
@@ -137,82 +86,54 @@ def load_snapshot(stores: Stores) -> Snapshot:
             ids.append(id_)
             owner.append(len(records))
         records.append(record)
-    return _snapshot(stores, records, passages, ids, owner)
+    return _snapshot(stores, records, passages, ids, np.array(owner, np.intp), before)
 
 
 def _snapshot(
-    stores: Stores, records: list[Record], passages: list[Passage], ids: list[str], owner: list[int]
+    stores: Stores,
+    records: list[Record],
+    passages: list[Passage],
+    ids: list[str],
+    owner: NDArray[np.intp],
+    before: Snapshot | None,
 ) -> Snapshot:
-    owners = np.array(owner, np.intp)
-    passage_words, document_words = _words(passages, owners, records)
+    others = OtherNames((record.id, record.title) for record in records)
+    passage_words, document_words = _words(passages, owner, records, others)
+    first = np.searchsorted(owner, np.arange(len(records) + 1))
+    names = [record.id for record in records]
+    known = Known(dict(before.rows), before.held.passages) if before and before.held else None
+    held = load_held(stores, ids, names, known)
+
+    def profile(row: int) -> Profile:
+        record = records[row]
+        return profile_of(record.id, record.title, passages[first[row] : first[row + 1]], others)
+
     return Snapshot(
         passages=tuple(passages),
         ids=tuple(ids),
-        owner=owners,
+        owner=owner,
+        first=first,
         records=tuple(records),
+        kinds=np.array([record.kind for record in records], np.str_),
         passage_words=passage_words,
         document_words=document_words,
-        sample=_sample(stores, records, ids, owners),
+        vocabulary=Vocabulary(document_words, frozenset(w for r in records for w in stems(f"{r.title}\n{r.id}"))),
+        profiles=Profiles(profile),
+        held=held,
+        sample=load_sample(stores, ids, names, owner, held),
         rows={id_: row for row, id_ in enumerate(ids)},
         record_rows={record.id: row for row, record in enumerate(records)},
     )
 
 
-def _sample(stores: Stores, records: list[Record], ids: list[str], owner: NDArray[np.intp]) -> Sample:
-    rows = np.flatnonzero(owner % _step(len(ids)) == 0)
-    return Sample(
-        passages=matrix(stores.passages, [ids[row] for row in rows]),
-        first=np.unique(owner[rows], return_index=True)[1],
-        titles=matrix(stores.documents, [record.id for record in records[:: _step(len(records))]]),
-    )
-
-
-def _step(count: int) -> int:
-    """Every how many-th is taken so that about SAMPLE remain."""
-    return max(1, -(-count // SAMPLE))
-
-
-def _record(entry: Entry) -> Record | None:
-    kept = entry.metadata
-    if not {"kind", "hash", "passages"} <= kept.keys():
-        return None
-    return Record(entry.id, kept["kind"], entry.text, kept["hash"], kept["passages"])
-
-
-def _passages(record: Record, entries: list[Entry]) -> list[tuple[str, Passage]] | None:
-    """The document's passages in order; None where one is missing or does not have the length of its span."""
-    if len(entries) != record.passages:
-        return None
-    found: list[tuple[str, Passage]] = []
-    try:
-        for entry in sorted(entries, key=lambda entry: entry.metadata["number"]):
-            kept = entry.metadata
-            passage = Passage(
-                document=record.id,
-                kind=record.kind,
-                title=record.title,
-                headings=json.loads(kept["headings"]),
-                start=kept["start"],
-                end=kept["end"],
-                text=entry.text,
-            )
-            found.append((entry.id, passage))
-    except (KeyError, ValueError, ValidationError):
-        return None
-    return found if all(len(p.text) == p.end - p.start for _, p in found) else None
-
-
-def _without_headings(text: str) -> str:
-    """A passage starts with the heading of its section, and `headings` has it already."""
-    first, _, rest = text.partition("\n")
-    return rest if first.startswith("#") else text
-
-
 def _words(
-    passages: Sequence[Passage], owner: NDArray[np.intp], records: Sequence[Record]
+    passages: Sequence[Passage], owner: NDArray[np.intp], records: Sequence[Record], others: OtherNames
 ) -> tuple[LexicalIndex, LexicalIndex]:
-    """The lexical indexes of passages and of documents. The text, by far the most, is taken apart once for both."""
-    parts = [split_code(_without_headings(passage.text)) for passage in passages]
+    """The lexical indexes of passages and of documents. The text, by far the most, is taken apart once for both.
+
+    Other documents' names are left out of it: "similar to NodeDiskFull" does not make it a text on full disks.
+    """
+    parts = [split_code(others.taken_from(without_headings(p.text), p.document)) for p in passages]
     prose, code = (count_terms(part[place] for part in parts) for place in (0, 1))
     titles = count_terms(record.title for record in records)
     # Each heading once, however many passages stand below it.

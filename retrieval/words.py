@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from functools import lru_cache
 
 _TOKEN = re.compile(r"\w+(?:[:]\w+)*", re.UNICODE)
@@ -44,6 +45,27 @@ def terms(text: str) -> list[str]:
                 found.append(f"{previous} {part}")
             previous = part
     return found
+
+
+def stems(text: str) -> list[str]:
+    """Every word as a lower-case stem, in order, identifiers taken apart; function words and numbers as well."""
+    return [stem(part.lower()) for match in _TOKEN.finditer(text) for part in _PART.findall(match.group())]
+
+
+def identifiers(text: str) -> set[str]:
+    """What is written as one and has several parts (`pg_up`, `KubePodCrashLooping`), in lower case."""
+    found = (match.group() for match in _TOKEN.finditer(text))
+    return {one.lower() for one in found if is_identifier(one)}
+
+
+def is_identifier(token: str) -> bool:
+    """Whether it is one word of several parts. A hyphen joins ordinary words, so it makes no identifier."""
+    return bool(_TOKEN.fullmatch(token)) and len(_PART.findall(token)) > 1
+
+
+def without(text: str, names: Container[str]) -> str:
+    """The text without those identifiers that are among `names` (in lower case)."""
+    return _TOKEN.sub(lambda match: " " if match.group().lower() in names else match.group(), text)
 
 
 @lru_cache(maxsize=65_536)

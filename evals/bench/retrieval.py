@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evals.bench.figures import Figure, percentiles, timed
-from models.domain.runbook import Document
+from evals.bench.large_corpus import RandomVectors, bench_large_recommendation, made_up
 from retrieval.index import PassageIndex
 
 _QUERIES = 100
-_DOCUMENTS, _SECTIONS, _WORDS = 2_000, 5, 60
 _QUERY = "orders-db refuses connections, pg_up is 0, checkout answers 5xx since {}"
 
 
 def bench_retrieval(folder: Path) -> list[Figure]:
     """Both with the index in a folder, as it is served. A query asks for passages and for documents."""
-    return [*_library(folder / "library"), *_large(folder / "large")]
+    return [
+        *_library(folder / "library"),
+        *_large(folder / "large"),
+        *bench_large_recommendation(folder / "recommend"),
+    ]
 
 
 def _library(folder: Path) -> list[Figure]:
@@ -51,8 +49,8 @@ def _library(folder: Path) -> list[Figure]:
 
 
 def _large(folder: Path) -> list[Figure]:
-    documents = _made_up()
-    index = PassageIndex(folder, _Random())
+    documents = made_up()
+    index = PassageIndex(folder, RandomVectors())
     try:
         start = time.perf_counter()
         index.sync(documents)
@@ -71,36 +69,3 @@ def _ask(index: PassageIndex, number: int) -> None:
     query = _QUERY.format(number)
     index.search(query, 10, kind="runbook")
     index.documents(query, 3, kind="postmortem")
-
-
-def _made_up() -> list[Document]:
-    random = np.random.default_rng(1)
-    words = np.array([f"word{number}" for number in range(5_000)])
-    # As in a language, few words are frequent: Zipf's law.
-    chance = 1 / np.arange(1, len(words) + 1)
-    chosen = random.choice(words, (_DOCUMENTS, _SECTIONS, _WORDS), p=chance / chance.sum())
-    return [
-        Document(
-            id=f"document-{number}",
-            kind="runbook" if number % 4 else "postmortem",
-            title=f"Document {number} on {sections[0][0]}",
-            text="\n\n".join(f"## Part {part}\n\n{' '.join(section)}" for part, section in enumerate(sections)),
-            body_start=0,
-            path=f"{number}.md",
-            metadata={},
-        )
-        for number, sections in enumerate(chosen)
-    ]
-
-
-class _Random:
-    """Unit vectors that depend on the text alone, at no cost worth counting."""
-
-    identity, dimension = "bench-random", 384
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        for row, text in enumerate(texts):
-            vectors[row] = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(self.dimension)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors

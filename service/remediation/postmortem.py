@@ -10,6 +10,8 @@ import yaml
 
 from models.domain.execution import Execution, ExecutionState
 from models.domain.incident import Incident, IncidentStatus
+from models.domain.signal import Signal
+from retrieval.signature import Moves, signature_of
 from service.incident_report import report
 from service.remediation import words
 from service.reporting.facts import SUTURE, Attempt, Episode
@@ -59,7 +61,14 @@ def _front(incident: Incident, episode: Episode) -> dict[str, Any]:
         "severity": str(incident.severity),
         "environment": incident.environment,
         "started_at": episode.times.started_at.isoformat(timespec="seconds"),
+        "moved": [{"metric": metric, "direction": direction} for metric, direction in _moves(incident, episode)],
     }
+
+
+def _moves(incident: Incident, episode: Episode) -> Moves:
+    """What retrieval later finds it by where no word is shared."""
+    own = _of_episode(incident, episode.times.started_at)
+    return signature_of(incident.model_copy(update={"signals": own}))
 
 
 def _summary(incident: Incident, episode: Episode) -> str:
@@ -91,8 +100,11 @@ def _by_person(episode: Episode) -> bool:
 
 
 def _symptoms(incident: Incident, began: datetime) -> str:
-    own = [signal for signal in incident.signals if signal.at >= began] or list(incident.signals)
-    return "\n".join(f"- {words.signal_line(signal)}" for signal in words.distinct(own))
+    return "\n".join(f"- {words.signal_line(signal)}" for signal in words.distinct(_of_episode(incident, began)))
+
+
+def _of_episode(incident: Incident, began: datetime) -> tuple[Signal, ...]:
+    return tuple(signal for signal in incident.signals if signal.at >= began) or incident.signals
 
 
 def _cause(incident: Incident) -> str:
