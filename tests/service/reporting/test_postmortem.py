@@ -1,6 +1,7 @@
 """The draft for the corpus: the same facts as the report's, in sections that retrieval cuts by heading."""
 
 import pytest
+import yaml
 
 from models.domain.execution import ExecutionState
 from service.incident_report import Record
@@ -57,3 +58,14 @@ def test_what_was_tried_in_vain_is_in_the_first_sentence(reopened, state, said):
     assert (
         f'resolved by bob: the disk was emptied; "Restart the shop" (process/restart on process:shop) {said}.' in text
     )
+
+
+def test_it_says_what_moved_so_that_it_is_found_without_a_shared_word(record):
+    def front(of: Record) -> dict:
+        return yaml.safe_load(draft(of).split("---\n")[1])
+
+    assert front(record)["moved"] == [{"metric": "latency_seconds", "direction": "up"}]
+    incident = record.incident
+    later = incident.signals[-1].model_copy(update={"metric": "shop_up", "anomaly": None, "text": "shop_up is down"})
+    more = Record(incident.model_copy(update={"signals": (*incident.signals, later)}), [], [], {})
+    assert front(more)["moved"][-1] == {"metric": "shop_up", "direction": "down"}
