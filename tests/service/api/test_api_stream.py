@@ -148,7 +148,8 @@ def test_bad_input_and_strangers_get_plain_answers(serving):
 def test_streams_are_limited(serving):
     client, model = serving
     with client.stream("POST", "/v1/recommendations/stream", json=INCIDENT) as answer:
-        next(events(answer.iter_lines()))
+        coming = events(answer.iter_lines())  # held: without its reader the answer would be closed
+        next(coming)
         refused = client.post("/v1/recommendations/stream", json=INCIDENT)
         assert refused.status_code == 503
         assert "try again" in refused.json()["detail"]

@@ -125,6 +125,9 @@ def test_where_nothing_fits_a_person_gets_a_plan_that_is_not_executable(suture, 
     folder.mkdir()
     text = "# The report of the payroll is late\n\n## Diagnosis\n\n- Look at the payroll totals of the last run.\n"
     (folder / "payroll-report.md").write_text(text)
+    for number, word in enumerate(("disk", "cache", "queue", "certificate", "backup", "router", "printer", "lift") * 3):
+        # Words are telling only beside documents without them.
+        (folder / f"other-{number}.md").write_text(f"# The {word} of building {number}\n\nCall the {word} team.\n")
     (tmp_path / "incident.json").write_text(
         json.dumps({"title": "The report of the payroll is late", "services": ["p"]})
     )
