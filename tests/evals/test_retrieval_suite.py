@@ -94,10 +94,10 @@ def test_missing_files_are_named(corpus, tmp_path, alerts):
 
 @pytest.mark.needs_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="no labelled data: set SUTURE_DATA")
-@pytest.mark.parametrize(("mode", "least"), [("name", 0.95), ("desc", 0.90), ("expr", 0.90)])
+@pytest.mark.parametrize(("mode", "least"), [("name", 0.99), ("desc", 0.94), ("expr", 0.97)])
 def test_recall_on_public_alerts(mode, least):
     result = run_retrieval(DATA / "alerts/kube-prometheus.jsonl", DATA / "runbooks/prometheus-operator", mode)
     assert result["n"] == 112
     assert all(len(r["ranked"]) == 10 for r in result["rows"])
     assert result["recall_at_1"] >= least
-    assert result["recall_at_3"] >= 0.98
+    assert result["recall_at_3"] >= 0.99
