@@ -62,7 +62,7 @@ def run(mode: Literal["active", "off"]) -> dict[str, Any]:
     from service.settings import load_settings
 
     past = Counting()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with TemporaryDirectory(prefix="suture-") as folder:
         settings = load_settings(
             state_dir=Path(folder), runbooks=(RUNBOOKS,), diagnose={"mode": mode, "seconds": BUDGET}
