@@ -9,8 +9,8 @@ Two sources, told apart because they deserve different trust:
   and with it taken away, so that the ranker learns both to choose and to say that nothing fits. A runbook's remedy is
   its section Mitigation. What the remedy alone says, without a runbook around it, is measured in `ranking_remedies`.
 - Chosen: bridge. Fitted with the others on these alerts it gets 0, for their runbooks tell of the signs themselves;
-  where remedies stand alone it gets 2.3. BRIDGE is the largest of a few that these alerts hardly feel: main prints what
-  each costs them.
+  where remedies stand alone it gets 2.7. BRIDGE is as much as the trigger still outweighs: main prints what it and more
+  would cost these alerts.
 - Assumed: all others, and how much text counts once a trigger matched (`TEXT_SHARE`). No public data has triggers,
   preconditions, diagnosis or outcomes, so these are log-likelihood ratios of the rates in `models.ranking.rates`,
   which are judgement.
@@ -39,9 +39,10 @@ from models.ranking.features import SIGNS, agreement, saturate
 from models.ranking.rates import RATES, Rate
 
 MEASURED = ("lexical", "lead", "dense", "agreement", "remedy")
-BRIDGE = 0.5
-"""Of BRIDGES the largest at which the alerts' cross-validated log loss is within a hundredth of the best."""
-BRIDGES = (0.0, 0.25, 0.5, 1.0, 2.0)
+BRIDGE = 0.2
+"""The alerts' cross-validated log loss would bear more (see BRIDGES), but then all that text loses to a trigger could
+outweigh the trigger's own weight."""
+BRIDGES = (0.0, 0.2, 0.5, 1.0, 2.0)
 PASSAGES = 10
 """As many as the pipeline asks for: the share of right ones among the candidates must be the one it will meet."""
 RIDGE = 0.01

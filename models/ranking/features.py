@@ -20,8 +20,8 @@ SUBSTANCE = 1 / 3
 """Below this lexical value (a BM25 score of 6) the words in common say nothing: of the same alerts, 95 % of the right
 runbooks are above, 85 % of the wrong ones below."""
 
-TEXT = ("lexical", "lead", "dense", "agreement")
-"""The features that come from retrieval."""
+TEXT = ("lexical", "lead", "dense", "agreement", "remedy", "bridge")
+"""The features that come from texts: from retrieval, and from how the remedy's own words compare."""
 
 TEXT_SHARE = 0.2
 """How much of its weight a text feature keeps once a trigger matched: the trigger was written for what the text says,

@@ -33,20 +33,20 @@ class Weights(Frozen):
 
 
 DEFAULT_WEIGHTS = Weights(
-    bias=-9.43,
+    bias=-9.46,
     per_feature={
-        "trigger": 8.81,
+        "trigger": 8.84,
         "precondition_holds": 0.69,
         "precondition_fails": -2.71,
         "culprit": 0.44,
         "supported": 0.69,
         "refuted": -1.61,
-        "lexical": 2.78,
-        "lead": 3.12,
-        "dense": 1.46,
-        "agreement": 2.81,
-        "remedy": 0.56,
-        "bridge": 0.50,
+        "lexical": 2.83,
+        "lead": 3.14,
+        "dense": 1.47,
+        "agreement": 2.79,
+        "remedy": 0.62,
+        "bridge": 0.20,
         "history": 4.00,
         "risk": -0.50,
     },
