@@ -139,7 +139,7 @@ def _odd_scalar_line(root: yaml.Node) -> int:
 
 
 def _loader(source: str) -> Any:
-    """libyaml's, ten times as quick, for what it can read and is not nested deeply; else PyYAML's, whose errors say more."""
+    """libyaml's, ten times as quick, for what it reads and is not nested deeply; else PyYAML's, with better errors."""
     quick = getattr(yaml, "CSafeLoader", None)
     if quick is None:
         return yaml.SafeLoader
