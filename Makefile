@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test coverage crash lint types imports attacks bench replicas incidents report lock clean
+.PHONY: install demo serve test coverage crash lint types imports attacks bench replicas incidents citations report lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -61,6 +61,10 @@ replicas: install
 # Plays the sandbox's faults with variations and records each as a labelled incident; the same command goes on where it ended.
 incidents: install
 	@$(BIN)/python -m evals.recording --out incidents.jsonl $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+# What a real small model's justifications are worth: none may be shown that its source does not hold. An hour or more.
+citations: install
+	@$(BIN)/python -m evals.citations 200
 
 # Every suite whose data is there, as one page: report/report.html.
 report: install
