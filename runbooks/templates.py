@@ -40,6 +40,7 @@ class BadTemplate(ValueError):
     """A template that cannot be used, or cannot be rendered with these values. The message is for a person."""
 
 
+@lru_cache(maxsize=4_096)
 def names_of(source: str) -> frozenset[str]:
     """The parameters that a template uses. Raises BadTemplate where the template itself cannot be used."""
     return frozenset(node.name for node in _parse(source).find_all(nodes.Name))
