@@ -26,9 +26,11 @@ demo: install
 serve: install
 	@$(BIN)/suture serve
 
-# Two at a time: most of them wait. A file's tests stay together and in order, those that take longest come first.
+# What plays failures in real time runs first and alone; the rest two at a time, for most of it waits.
+REAL_TIME := tests/e2e tests/evals/sandbox
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest $(REAL_TIME)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(REAL_TIME))
 
 coverage: install
 	@$(BIN)/python -m pytest --cov --cov-report=term
