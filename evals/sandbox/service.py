@@ -19,7 +19,7 @@ from evals.sandbox import keeper
 from evals.sandbox.layout import HOST, free_ports
 from models.domain.errors import NotFound, Unavailable
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
 """A cold first start builds the index and imports much; warm it takes below 5 s."""
 _SUTURE = (sys.executable, "-c", "from service.cli.main import run; run()")
 
