@@ -50,8 +50,10 @@ def parse_object(text: str) -> dict[str, Any]:
 def parse_beginning(text: str) -> dict[str, Any]:
     """What is complete in an answer that was cut off: up to the last object that ended, with the open ones closed.
 
-    Raises Unparsable where no object in it ended.
+    Raises Unparsable where it is empty or no object in it ended.
     """
+    if not text.strip():
+        raise Unparsable("the answer is empty")
     start = text.find("{")
     if start < 0 or len(text) > MAX_ANSWER:
         raise Unparsable("the answer holds no complete JSON object")
