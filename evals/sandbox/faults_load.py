@@ -12,8 +12,10 @@ from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.shop_workers import set_workers, workers
 from models.domain.errors import BadInput, Unavailable
 
-BUSY, IDLE = 0.8, 0.3
-"""Utilisation above which a worker keeps its customers waiting, and below which several have too little to do."""
+BUSY = 0.8
+"""Utilisation above which a worker keeps its customers waiting."""
+ROOM = 0.6
+"""Utilisation of the usual workers up to which they could do alone what all do now: then the others are idle."""
 
 
 class Overload(Fault):
@@ -76,7 +78,10 @@ class IdleWorkers(Fault):
 
     name = "idle_workers"
     title = "The sale is over, and the added workers have nothing to do"
-    how = f"{LOADS['base'].rate:.0f} customers a second again; the rule WorkersIdle fires at a utilisation below {IDLE}"
+    how = (
+        f"{LOADS['base'].rate:.0f} customers a second again;"
+        f" the rule WorkersIdle fires once {ROOM:.0%} of what the usual workers can do is enough"
+    )
     service = "shop"
     process = "shop"
     cures = ("script/run",)
@@ -93,12 +98,13 @@ class IdleWorkers(Fault):
         return {"workers": WORKERS + self._added}
 
     def alerting(self) -> bool:
-        """Whether there are more workers than usual, and each is idle most of the time."""
+        """Whether there are more workers than usual, and the usual ones would do."""
         try:
             seen = self.sandbox.metrics("shop")
         except Unavailable:
             return False
-        return seen["shop_workers"] > WORKERS and seen["shop_worker_utilisation"] < IDLE
+        busy = seen["shop_workers"] * seen["shop_worker_utilisation"]
+        return seen["shop_workers"] > WORKERS and busy < ROOM * WORKERS
 
     def repaired(self) -> bool:
         """Whether the shop has its usual workers, and serves."""
