@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.domain.runbook import Action, Runbook, Step
+from models.domain.runbook import Action, Parameter, Runbook, Step
 from runbooks.loader import load_corpus
 
 LIBRARY = Path(__file__).resolve().parent / "library"
@@ -34,19 +34,21 @@ def index_table(runbooks: Sequence[Runbook]) -> str:
 
 def labels_of(runbook: Runbook) -> tuple[str, ...]:
     """The labels without which some action of it is not offered, in the order of its parameters."""
-    needed = (parameter.source or "" for parameter in runbook.parameters.values() if parameter.default is None)
-    return tuple(dict.fromkeys(name for source in needed for name in _LABEL.findall(source)))
+    return _labels(parameter for parameter in runbook.parameters.values() if parameter.default is None)
 
 
 def optional_labels_of(runbook: Runbook) -> tuple[str, ...]:
     """The labels that take the place of a default, in the order of its parameters."""
-    optional = (parameter.source or "" for parameter in runbook.parameters.values() if parameter.default is not None)
-    return tuple(dict.fromkeys(name for source in optional for name in _LABEL.findall(source)))
+    return _labels(parameter for parameter in runbook.parameters.values() if parameter.default is not None)
 
 
 def named_by(runbook: Runbook) -> tuple[str, ...]:
     """Programs, targets, playbooks and statements that its actions name and that the settings must list."""
     return tuple(dict.fromkeys(name for action in runbook.actions for step in _steps(action) for name in _names(step)))
+
+
+def _labels(parameters: Iterable[Parameter]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for one in parameters for name in _LABEL.findall(one.source or "")))
 
 
 def _described(action: Action) -> str:
