@@ -116,7 +116,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         model=language_model(settings, ledger),
         tally=ModelTally(),
         guard=guard,
-        actor=Actor(executors, executions, clock, interruption.pause, replica.renew),
+        actor=Actor(executors, executions, clock, interruption.pause, replica.renew, replica.confirm),
     )
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)

@@ -91,6 +91,9 @@ class Call:
     cancelled: Callable[[], bool] = lambda: False
     """Whether a person asked to stop meanwhile. A long act that can be broken off without harm looks at it, and raises
     ExecutorError with what it knows of the effect; others are let end."""
+    confirm: Callable[[], None] = lambda: None
+    """An act calls it last, right before what cannot be taken back: it returns where this worker may still act. It
+    raises ExecutorError (absent) where that is not known, and ends the step where another replica continues it."""
 
 
 class Effect(StrEnum):

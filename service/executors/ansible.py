@@ -164,6 +164,7 @@ class AnsibleExecutor:
             seconds=call.timeout.total_seconds(),
             artifact_limit=self._config.artifact_limit,
             cancelled=call.cancelled,
+            confirm=call.confirm,
         )
         return run_playbook(request)
 

@@ -44,6 +44,7 @@ class Request:
     seconds: float
     artifact_limit: int
     cancelled: Callable[[], bool]
+    confirm: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def run_playbook(request: Request) -> Ran:
                 timeout=request.seconds,
                 output_limit=4096,
                 cancelled=_Watch(request, folder),
+                confirm=request.confirm,
             )
         except NotStarted as error:
             raise refused(f"ansible-runner cannot be started: {error.strerror}") from error

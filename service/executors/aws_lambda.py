@@ -173,6 +173,7 @@ class LambdaExecutor:
         client, request = attempt.invocation(inputs)
         context = base64.b64encode(canonical_json({"custom": {_KEY: attempt.call.key}}).encode()).decode()
         name, limit = attempt.function.name, self._config.response_limit
+        attempt.call.confirm()
         with errors_as(f"invoking {name} failed"):
             answer = client.invoke(**request, InvocationType="RequestResponse", ClientContext=context)
             with closing(answer["Payload"]) as stream:
@@ -189,6 +190,7 @@ class LambdaExecutor:
         )
 
     def _point(self, attempt: _Attempt, inputs: AliasInputs) -> AliasOutputs:
+        attempt.call.confirm()
         with errors_as(f"alias {inputs.alias} of {attempt.function.name} cannot be changed"):
             after = attempt.client("UpdateAlias").update_alias(
                 FunctionName=attempt.function.arn,
@@ -202,6 +204,7 @@ class LambdaExecutor:
 
     def _reserve(self, attempt: _Attempt, inputs: ConcurrencyInputs) -> ConcurrencyOutputs:
         arn, number = attempt.function.arn, inputs.reserved
+        attempt.call.confirm()
         with errors_as(f"concurrency of {attempt.function.name} cannot be changed"):
             if number is None:
                 attempt.client("DeleteFunctionConcurrency").delete_function_concurrency(FunctionName=arn)

@@ -112,19 +112,20 @@ def run_bounded(
     output_limit: int,
     cancelled: Callable[[], bool] = lambda: False,
     limits: Limits = Limits(),
+    confirm: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Run `argv` in a session of its own, without standard input.
 
     After `timeout` seconds, and soon after `cancelled` answers True, the whole process group gets SIGTERM, then
     SIGKILL. Each stream keeps its last `output_limit` bytes. Where this process is killed meanwhile the program goes
-    on, and what it prints is lost. Raises OSError where the program cannot be started, and what `cancelled` raises,
-    having ended the group.
+    on, and what it prints is lost. `confirm` is called right before the start. Raises OSError where the program cannot
+    be started, what `confirm` raises, and what `cancelled` raises, having ended the group.
     """
     stdout, stderr = Tail(output_limit), Tail(output_limit)
     with ExitStack() as stack:
         try:
             pipes = stack.enter_context(kept_pipes())
-            process = _started(limits.wrapped(argv, environment), environment, folder, pipes)
+            process = _started(limits.wrapped(argv, environment), environment, folder, pipes, confirm)
         except OSError as error:
             raise NotStarted(error.errno, error.strerror, error.filename) from error
         selector = stack.enter_context(selectors.DefaultSelector())
@@ -140,9 +141,14 @@ def run_bounded(
 
 
 def _started(
-    argv: Sequence[str], environment: Mapping[str, str], folder: Path, pipes: KeptPipes
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    pipes: KeptPipes,
+    confirm: Callable[[], None],
 ) -> subprocess.Popen[bytes]:
     try:
+        confirm()
         return subprocess.Popen(  # the caller checked argv[0]; no shell reads the rest
             argv,
             env=dict(environment),

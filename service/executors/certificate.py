@@ -98,6 +98,7 @@ class _Attempt:
             raise refused("it was asked to stop")
         if self.left() <= 0:
             raise refused(f"no time left to install the certificate of {self.name}")
+        self.call.confirm()
         old = self.installed()
         try:
             install(pair, self.settings)

@@ -214,6 +214,7 @@ class HttpExecutor:
         deadline = time.monotonic() + seconds
         addresses = self._addresses(asked, seconds)
         limit, tls = self._config.response_limit, self._tls.get(asked.name)
+        call.confirm()
         try:
             answer = exchange(asked.request, addresses, tls=tls, deadline=deadline, limit=limit)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

@@ -85,6 +85,8 @@ class Session:
         """Send one change, or its dry run. Raises ExecutorError, ApiRefusal where the API server answered so."""
         named = {"fieldManager": self._field_manager} if method != "DELETE" else {}
         query = {**named, **query, **self.dry_query}
+        if not self._dry:
+            self._call.confirm()
         try:
             answer = self._authorised(Request(method, path, not self._dry, query, body, content_type))
         except ExecutorError as error:

@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field
@@ -110,7 +110,7 @@ class ScriptExecutor:
     def act(self, call: Call) -> dict[str, Any]:
         """Run it. Raises ExecutorError where it ends with another code than 0, with the end of its standard error."""
         program, argv = self._argv(call)
-        finished = self._run(program, argv, call, call.cancelled)
+        finished = self._run(program, argv, call)
         if finished.cancelled:
             raise ExecutorError(f"{argv[0]} was ended since the execution was cancelled{_last_words(finished)}")
         if finished.timed_out:
@@ -149,7 +149,8 @@ class ScriptExecutor:
         if program.observe is None:
             return Effect.REPEATABLE
         try:
-            finished = self._run(program, [argv[0], *program.observe, *argv[1:]], call, lambda: False)
+            unstoppable = replace(call, cancelled=lambda: False)  # it is asked after a cancelled act, too
+            finished = self._run(program, [argv[0], *program.observe, *argv[1:]], unstoppable)
         except ExecutorError:
             return Effect.UNKNOWN
         if finished.timed_out:
@@ -170,7 +171,7 @@ class ScriptExecutor:
             raise refused(f"the arguments are longer than {_ARGV_BYTES} bytes together")
         return program, [str(real_file(program.path)), *inputs.args]
 
-    def _run(self, program: Program, argv: list[str], call: Call, cancelled: Callable[[], bool]) -> _Run:
+    def _run(self, program: Program, argv: list[str], call: Call) -> _Run:
         secrets = self._secrets(program)
         environment = {name: self._environment[name] for name in program.env if name in self._environment}
         try:
@@ -181,8 +182,9 @@ class ScriptExecutor:
                     folder=program.working_dir or folders.work,
                     timeout=call.timeout.total_seconds(),
                     output_limit=self._config.output_limit,
-                    cancelled=cancelled,
+                    cancelled=call.cancelled,
                     limits=program.limits,
+                    confirm=call.confirm,
                 )
         except NotStarted as error:
             raise refused(f"{argv[0]} cannot be started: {error.strerror}") from error

@@ -171,6 +171,7 @@ class SqlExecutor:
                 seconds=call.timeout.total_seconds(),
                 autocommit=autocommit,
                 cancelled=call.cancelled,
+                confirm=call.confirm,
             ) as made:
                 yield made
         except BadInput as error:  # a secret that can no longer be resolved

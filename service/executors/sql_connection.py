@@ -40,6 +40,7 @@ class Link:
     name: str
     deadline: float
     monotonic: Callable[[], float]
+    confirm: Callable[[], None] = lambda: None
     committing: bool = False
     cut: bool = field(default=False, init=False)
     cancelled: bool = field(default=False, init=False)
@@ -68,6 +69,7 @@ class Link:
         self.left()
         if self.cancelled:
             raise ExecutorError("cancelled by a person; rolled back", effect=Effect.ABSENT)
+        self.confirm()
         self.committing = True
         self.connection.commit()
 
@@ -87,12 +89,13 @@ def link(
     seconds: float,
     autocommit: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
+    confirm: Callable[[], None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Link]:
     """A connection that is closed at the end; an open transaction is rolled back by that.
 
-    It is cut when `seconds` are over, and what it does is cancelled in the server when `cancelled` says so. Every
-    error of the driver becomes an ExecutorError with an honest effect.
+    It is cut when `seconds` are over, and what it does is cancelled in the server when `cancelled` says so.
+    `confirm` is called right before a commit. Every error of the driver becomes an ExecutorError with an honest effect.
     """
     import psycopg
 
@@ -103,7 +106,7 @@ def link(
         # libpq gives no code for why it could not connect: a server that starts looks like a wrong password.
         words = f"{name} cannot be reached: {_words(error)}"
         raise ExecutorError(words, retriable=True, effect=Effect.ABSENT) from error
-    made = Link(connection, name, deadline, monotonic)
+    made = Link(connection, name, deadline, monotonic, confirm)
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(made, over, cancelled), daemon=True, name=f"sql {name}")
     watcher.start()

@@ -152,6 +152,7 @@ class SessionAct:
         if not chosen:
             return []
         self._check_rights()
+        self.link.confirm()
         self.link.committing = True  # a signal that was sent cannot be taken back
         signalled = {row[0] for row in self._ask(f"SELECT session.pid, {self._kind.signal}(session.pid)", chosen)}
         while left := self.remaining(chosen):

@@ -148,6 +148,7 @@ class Terraform:
                 timeout=left,
                 output_limit=self.config.output_limit,
                 cancelled=cancelled,
+                confirm=self.call.confirm,
             )
         except NotStarted as error:
             raise refused(f"{self.config.binary} cannot be started: {error.strerror}") from error

@@ -165,6 +165,7 @@ class TrafficExecutor:
             require_running(attempt.router.reload)
             if call.cancelled():
                 raise refused("it was asked to stop")
+            call.confirm()
             attempt.install(attempt.wanted(), check=True)
             try:
                 attempt.tell(attempt.to)

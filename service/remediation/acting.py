@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
@@ -49,15 +50,19 @@ class Actor:
         clock: Clock,
         pause: Callable[[float], None] = time.sleep,
         ready: Callable[[], None] = lambda: None,
+        still: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pause` waits for so many seconds, or ends the step where the worker stops. `ready` is asked right before
-        each attempt at an act: it returns where this worker may act, and ends the step where another has taken over.
+        """`pause` waits for so many seconds, or ends the step where the worker stops. `ready` is asked before each
+        attempt at an act: it returns where this worker may act, and ends the step where another has taken over.
+        `still` is the same question asked again, at next to no cost, when the attempt is about to take effect: a worker
+        may be paused for long between the two. It raises SQLAlchemy's errors where that is not known.
         """
         self._executors = executors
         self._executions = executions
         self._clock = clock
         self._pause = pause
         self._ready = ready
+        self._still = still
         self._unrecorded: dict[str, ActResult] = {}
 
     def rehearse(self, execution: Execution, step: Step) -> ActResult:
@@ -153,7 +158,7 @@ class Actor:
             self._ready()
             began = time.monotonic()
             try:
-                outputs = self._within(executor, executor.act, call)
+                outputs = self._within(executor, partial(_confirmed, executor), replace(call, confirm=self._confirm))
             except Exception as error:  # noqa: BLE001  (of a third party's code, in mid-act: the target is asked)
                 known = self._effect(executor, call, error, time.monotonic() - began)
                 if attempt == _ATTEMPTS or not _worth_another(known, error) or call.cancelled():
@@ -162,6 +167,13 @@ class Actor:
             else:
                 return self._record(execution, name, ActResult(result="done", detail="done", outputs=outputs))
         raise AssertionError("the last attempt returns")
+
+    def _confirm(self) -> None:
+        try:
+            self._still()
+        except SQLAlchemyError as error:
+            words = f"the database does not confirm the lease: {error}"
+            raise ExecutorError(words, retriable=True, effect=Effect.ABSENT) from error
 
     def _effect(self, executor: Executor, call: Call, error: Exception, elapsed: float) -> Effect:
         """Whether an act took effect that raised so many seconds after it began."""
@@ -264,6 +276,11 @@ def _judged(effect: Effect, error: Exception) -> ActResult:
 
 def _nothing_done(error: Exception) -> ActResult:
     return ActResult(result="failed", detail=f"nothing was done: {_words(error)}")
+
+
+def _confirmed(executor: Executor, call: Call) -> dict[str, Any]:
+    call.confirm()
+    return executor.act(call)
 
 
 def _never() -> bool:

@@ -2,7 +2,7 @@
 
 A replica gives a sign of life every sixth of its lease, by the database's clock. One that gave none for a whole lease
 is taken over. It may be alive all the same: paused, or cut off from the database. So it asks before each step whether
-its lease holds, and before each act it has it renewed.
+its lease holds, before each act it has it renewed, and right before the effect it looks at its clock once more.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ class Replica:
         """Return where the lease holds; where it may have ended, wait for the database's word. Raises Stopped."""
         while self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS):
             self.renew()
+
+    def confirm(self) -> None:
+        """As `hold`, without waiting: raises Stopped where the lease is lost, SQLAlchemy's errors without an answer."""
+        if self._begun and self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS):
+            self.beat()
 
     def renew(self) -> None:
         """Return with a whole lease ahead, however long the database is away. Raises Stopped."""

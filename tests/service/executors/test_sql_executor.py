@@ -47,6 +47,17 @@ class TestWrite:
         assert executor.act(run("count-one", key="exec-2:act"))["repeated"] is False
         assert server.execute("SELECT count(*) FROM history") == [(2,)]
 
+    def test_of_a_worker_that_was_paused_until_another_took_over_is_rolled_back(self, server):
+        class TakenOver(BaseException):
+            pass
+
+        def refused():
+            raise TakenOver
+
+        with pytest.raises(TakenOver):
+            server.executor().act(replace(run("count-one"), confirm=refused))
+        assert server.execute("SELECT count(*) FROM history") == [(0,)]
+
     def test_attempts_at_the_same_time_happen_once(self, server):
         executor = server.executor()
         with ThreadPoolExecutor(6) as pool:

@@ -341,3 +341,35 @@ class TestAReplicaThatWasTakenOver:
         actor = Actor({"robot": robot}, act.executions, lambda: START, ended_by_the_other)
         assert actor.act(act.executions.get("EXE-1"), "act", STEP).detail == "by the other"
         assert robot.acts == 0
+
+    def test_one_that_was_paused_right_before_the_effect_does_not_act_either(self, act, execution):
+        class TakenOver(BaseException):
+            pass
+
+        def refused():
+            raise TakenOver
+
+        robot = Robot()
+        actor = Actor({"robot": robot}, act.executions, lambda: START, still=refused)
+        with pytest.raises(TakenOver):
+            actor.act(execution, "act", STEP)
+        assert robot.acts == 0
+
+    def test_an_executor_may_ask_once_more_after_its_preparation(self, act, execution):
+        asked = []
+        robot = Robot([lambda call: call.confirm() or {}])
+        actor = Actor({"robot": robot}, act.executions, lambda: START, still=lambda: asked.append(robot.acts))
+        assert actor.act(execution, "act", STEP).result == "done"
+        assert asked == [0, 1]
+
+    def test_without_the_database_s_word_it_tries_again_having_done_nothing(self, act, execution):
+        answers = [OperationalError("SELECT", {}, Exception("gone")), None, None]
+
+        def still():
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+
+        robot = Robot([{"pid": 7}])
+        actor = Actor({"robot": robot}, act.executions, lambda: START, lambda _: None, still=still)
+        assert actor.act(execution, "act", STEP).result == "done"
+        assert robot.acts == 1

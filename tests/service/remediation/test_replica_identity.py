@@ -242,3 +242,17 @@ def test_the_clock_of_the_database_counts(make, replicas):
     time.sleep(0.05)
     [state] = replicas.states()
     assert 0.04 < state.beat_seconds_ago < 30
+
+
+def test_right_before_an_effect_the_clock_tells_and_the_database_only_where_it_cannot(make, replicas, silence):
+    paused, other = make("paused"), make("other")
+    for replica in (paused, other):
+        replica.begin("3")
+    silence(paused, 61)
+    assert other.take_over()
+    paused.clock[0] = 49.0  # its lease holds by its own clock
+    paused.confirm()
+    paused.clock[0] = 51.0
+    with pytest.raises(Stopped):
+        paused.confirm()
+    assert paused.lost

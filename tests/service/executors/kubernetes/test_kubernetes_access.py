@@ -1,6 +1,7 @@
 import logging
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -292,3 +293,17 @@ def test_every_verb_can_be_dry_run_snapshot_and_observed(cluster, executor, work
     writes = [query for _, method, path, query in cluster.log if method != "GET" and not path.endswith("/token")]
     assert len(writes) >= 7
     assert all(query["dryRun"] == "All" for query in writes)
+
+
+def test_nothing_is_changed_by_a_worker_that_was_paused_until_another_took_over(cluster, executor, workload, call):
+    class TakenOver(BaseException):
+        pass
+
+    def refused():
+        raise TakenOver
+
+    workload()
+    with pytest.raises(TakenOver):
+        executor.act(replace(call("scale", replicas=5), confirm=refused))
+    assert not [method for _, method, path, _ in cluster.log if method != "GET" and not path.endswith("/token")]
+    assert executor.dry_run(replace(call("scale", replicas=5), confirm=refused))
