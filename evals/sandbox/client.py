@@ -28,6 +28,11 @@ class Client:
                     return incident
         return None
 
+    def handed_over(self) -> list[str]:
+        """Those that are a person's."""
+        listed = self._service.get("/v1/incidents", environment="sandbox", status="escalated")["items"]
+        return [str(item["id"]) for item in listed]
+
     def incident(self, identifier: str) -> Incident:
         """One incident, with its timeline."""
         return Incident.model_validate(self._service.get(f"/v1/incidents/{identifier}"))

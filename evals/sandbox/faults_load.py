@@ -38,7 +38,7 @@ class Overload(Fault):
 
     def vary(self, random: Random) -> dict[str, Any]:
         """How many customers the sale brings, and how many of them buy."""
-        self._peak = Load(round(random.uniform(90.0, 110.0), 1), round(random.uniform(0.8, 0.9), 2))
+        self._peak = Load(round(random.uniform(68.0, 80.0), 1), round(random.uniform(0.88, 0.95), 2))
         return {"rate": self._peak.rate, "checkout_share": self._peak.checkout_share}
 
     def repaired(self) -> bool:

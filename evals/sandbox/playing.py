@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -17,8 +16,8 @@ from evals.sandbox.follower import Ask, Follower
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.scenarios import HandOver, Scenario
 from evals.sandbox.service import RunningService
-from evals.sandbox.warmup import settle, wait_until_serving
-from models.domain.errors import Conflict, Unavailable
+from evals.sandbox.warmup import settle
+from models.domain.errors import Unavailable
 
 
 class Teller(Protocol):
@@ -103,20 +102,12 @@ class Play:
         finally:
             for each in reversed(faults):
                 each.heal()
-        if scenario.hand_over and episodes[0].incident:
-            self._hand_back(episodes[0].incident, sandbox, service)
         return episodes
 
     def _episode(self, name: str, fault: Fault, hand_over: HandOver | None, service: RunningService) -> Episode:
         self.teller.chapter(fault.title)
         show, ask = self.teller.show, self.ask(service)
         return Follower(Client(service), name, fault, hand_over, show, ask, self.detect_within).run()
-
-    def _hand_back(self, incident: str, sandbox: Sandbox, service: RunningService) -> None:
-        """Do what the person does to whom it was handed: mend it by hand, then say so."""
-        wait_until_serving(sandbox)
-        with suppress(Conflict):
-            Client(service).resolve(incident, "mended by hand, as a person would")
 
 
 def _with_same_settings(scenarios: Sequence[Scenario]) -> list[Scenario]:

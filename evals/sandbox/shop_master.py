@@ -1,6 +1,6 @@
 """Supervisor's programs `shop` and `shop-standby`: the master of the shop's workers.
 
-SIGTTIN adds a worker, SIGTTOU takes one away (uvicorn's own).
+SIGTTIN adds a worker, SIGTTOU takes one away, SIGHUP replaces one after the other (uvicorn's own).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
+        timeout_worker_healthcheck=15,  # for a new one to be ready, on a busy machine too
     )
     # Not uvicorn.run: with one worker that would start no master, to which workers can be added.
     Multiprocess(config, sockets=[config.bind_socket()]).run()

@@ -49,7 +49,7 @@ def seen(incident: Incident, since: datetime) -> Said:
 
 def found(made: Recommendation) -> Said:
     """What is recommended and why; or why nothing is."""
-    before = [f"seen before, {one.document}: “{one_line(one.quote)}”" for one in made.similar[:SIMILAR]]
+    before = [f"seen before, {one_line(one.words)}" for one in made.similar[:SIMILAR]]
     if made.abstained is not None or not made.candidates:
         return Said(headline(made), _lines(before))
     best = made.candidates[0]
