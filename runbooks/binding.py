@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -55,10 +55,16 @@ class _Unusable(ValueError):
     """An action cannot become a candidate; the message says why."""
 
 
-def bind(runbooks: Sequence[Runbook], incident: Incident, catalogue: Mapping[str, VerbInputs]) -> Binding:
+def bind(
+    runbooks: Sequence[Runbook],
+    incident: Incident,
+    catalogue: Mapping[str, VerbInputs],
+    among: Collection[str] | None = None,
+) -> Binding:
     """Candidates of every runbook whose `services` fit the incident, whether or not a trigger of it matched.
 
-    `catalogue` maps `executor/verb` to its inputs. Never raises for what the incident's texts hold.
+    `catalogue` maps `executor/verb` to its inputs. `among`: the ids of the runbooks that are bound besides those that a
+    trigger matched; None: all. Never raises for what the incident's texts hold.
     """
     candidates: list[Candidate] = []
     dropped: list[Dropped] = []
@@ -70,6 +76,8 @@ def bind(runbooks: Sequence[Runbook], incident: Incident, catalogue: Mapping[str
     matched = matching([runbook for runbook, _ in applying], incident.signals)
     spoken_for = {match.runbook for match in matched}
     for runbook, service in applying:
+        if among is not None and runbook.id not in spoken_for and runbook.id not in among:
+            continue
         values, reasons = resolve(runbook, incident_variables(incident, service, labels_of(incident, service)))
         for action in runbook.actions:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,13 @@ def signal_variables(signal: Signal) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def matches(source: str, signal: Signal) -> bool:
-    """Whether the trigger is true of the signal. What the signal lacks, or a broken trigger, is no match.
+def matches(source: str, signal: Mapping[str, Any]) -> bool:
+    """Whether the trigger is true of a signal as `signal_variables` gives it. What it lacks is no match.
 
-    A broken trigger is the linter's to report: an incident must not fail on it.
+    Nor is a broken trigger, which is the linter's to report: an incident must not fail on it.
     """
     try:
-        return value_of(source, {"signal": signal_variables(signal)}) is True
+        return value_of(source, {"signal": signal}) is True
     except (NoValue, BadExpression):
         return False
 
@@ -63,10 +63,11 @@ def matches(source: str, signal: Signal) -> bool:
 def matching(runbooks: Sequence[Runbook], signals: Sequence[Signal]) -> tuple[TriggerMatch, ...]:
     """Every trigger that matched a firing signal, in the order of the runbooks."""
     firing = {signal.fingerprint: signal for signal in signals if signal.status == "firing"}
+    seen = [(signal, signal_variables(signal)) for signal in firing.values()]
     return tuple(
-        TriggerMatch(runbook.id, trigger, fingerprint, signal.name)
+        TriggerMatch(runbook.id, trigger, signal.fingerprint, signal.name)
         for runbook in runbooks
         for trigger in runbook.triggers
-        for fingerprint, signal in firing.items()
-        if matches(trigger, signal)
+        for signal, variables in seen
+        if matches(trigger, variables)
     )

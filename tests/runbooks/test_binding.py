@@ -7,7 +7,7 @@ from models.domain.runbook import Runbook
 from models.domain.signal import Signal
 from runbooks.binding import bind
 from runbooks.loader import load_runbook
-from runbooks.triggers import matches
+from runbooks.triggers import matches, signal_variables
 
 SIGNAL = {"kind": "alert", "name": "Down", "at": "2026-01-05T12:00:00Z"}
 
@@ -201,4 +201,4 @@ def test_a_value_cannot_become_an_option_of_a_program(catalogue, incident):
     ],
 )
 def test_a_trigger_never_fails_an_incident(trigger, expected):
-    assert matches(trigger, Signal.model_validate(SIGNAL)) is expected
+    assert matches(trigger, signal_variables(Signal.model_validate(SIGNAL))) is expected

@@ -13,7 +13,7 @@ import pytest
 from models.domain.signal import Signal
 from runbooks.binding import bind
 from runbooks.loader import load_corpus
-from runbooks.triggers import matches
+from runbooks.triggers import matches, signal_variables
 from service.contract import read_incident
 from service.settings import LIBRARY
 
@@ -77,7 +77,8 @@ def test_runbooks_for_one_alert_are_told_apart_by_what_they_ask(library):
     """Of runbooks that an alert speaks for alike, each asks something that none of the others asks."""
     shared = 0
     for name in names_in(library):
-        speaking = [one for one in library.runbooks if any(matches(trigger, alert(name)) for trigger in one.triggers)]
+        told = signal_variables(alert(name))
+        speaking = [one for one in library.runbooks if any(matches(trigger, told) for trigger in one.triggers)]
         for runbook in speaking:
             others = {
                 (check.subject, check.condition) for one in speaking if one is not runbook for check in one.diagnose
