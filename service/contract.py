@@ -20,6 +20,7 @@ from models.domain.recommendation import (
     ModelUse,
     RankedCandidate,
     Recommendation,
+    SimilarIncident,
 )
 from models.domain.runbook import Risk
 from models.domain.signal import Anomaly, Score, Signal, SignalKind
@@ -207,7 +208,7 @@ class RecommendationView(Frozen):
     advice: tuple[AdviceView, ...]
     gaps: tuple[str, ...]
     dropped: tuple[Dropped, ...]
-    similar: tuple[Citation, ...]
+    similar: tuple[SimilarIncident, ...]
     hypotheses: tuple[Hypothesis, ...] = ()
     """Candidates that compete for the first place, side by side; empty where the first stands alone."""
     model: ModelUse | None

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from models.domain.base import Clock
 from models.domain.incident import Incident
-from models.domain.recommendation import Candidate, Citation, Dropped
+from models.domain.recommendation import Candidate, Dropped, SimilarIncident
 from models.domain.runbook import Document, ScoredPassage
 from models.ranking.abstention import DEFAULT_THRESHOLD
-from models.ranking.citations import cite_best, cite_opening, incident_text, words_of
 from models.ranking.evidence import CandidateEvidence
 from models.ranking.features import SUBSTANCE, saturate
 from models.ranking.history import History, history_of
@@ -24,13 +23,13 @@ from service.corpus import CorpusKeeper
 from service.diagnosing import Looking, diagnose
 from service.diagnosis_settings import DiagnosisSettings
 from service.ports import Source
+from service.seen_before import seen_before
 
 if TYPE_CHECKING:
     from service.guard.surroundings import Outcomes
 
 # As many as the ranker's weights were fitted with.
 _PASSAGES = 10
-_SIMILAR = 3
 _NEAR = 3
 
 
@@ -44,7 +43,7 @@ class Evidence:
     documents: Mapping[str, Document]
     dropped: tuple[Dropped, ...]
     """Actions that could not be offered, of runbooks that a trigger matched or whose passages come first."""
-    similar: tuple[Citation, ...]
+    similar: tuple[SimilarIncident, ...]
     gaps: tuple[str, ...]
 
 
@@ -96,25 +95,17 @@ class EvidenceGatherer:
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
         documents = {document.id: document for document in self._corpus.documents()}
-        binding = bind(self._corpus.runbooks(), incident, self._catalogue)
         query = query_of(incident)
         passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
-        # What an earlier episode of a reopened incident taught is the most alike of all.
-        own = [incident.id.lower()] if incident.episode == 1 else []
-        past = self._index.documents(query, _SIMILAR, kind="postmortem", exclude=own)
-        wanted = words_of(incident_text(incident))
-        triggered = {match.runbook for match in binding.matched}
         asked_for = {incident.requested.runbook} if incident.requested else set()
+        retrieved = asked_for | {one.passage.document for one in passages}
+        binding = bind(self._corpus.runbooks(), incident, self._catalogue, retrieved)
+        triggered = {match.runbook for match in binding.matched}
         # Words in common that say nothing make no runbook near.
         near = (
             triggered | asked_for | {p.passage.document for p in passages[:_NEAR] if saturate(p.lexical) >= SUBSTANCE}
         )
-        found = triggered | asked_for | {one.passage.document for one in passages}
-        known = [
-            self._evidence(candidate, incident, binding, passages)
-            for candidate in binding.candidates
-            if candidate.runbook in found
-        ]
+        known = [self._evidence(candidate, incident, binding, passages) for candidate in binding.candidates]
         compared = self._compared(query, known, documents)
         # Its time begins here.
         looking = Looking(self._source, self._sql, self._clock, self._diagnosis, http=self._http)
@@ -129,7 +120,7 @@ class EvidenceGatherer:
             candidates=candidates,
             passages=passages,
             documents=documents,
-            similar=tuple(cited for one in past for cited in _lesson(one.passages, wanted, documents)),
+            similar=seen_before(incident, query, self._index, documents),
             dropped=tuple(one for one in binding.dropped if one.runbook in near),
             gaps=tuple(dict.fromkeys((*binding.gaps, *looking.gaps))),
         )
@@ -171,12 +162,3 @@ class EvidenceGatherer:
             return History()
         known = self._executions.outcomes(candidate.runbook, candidate.action, None)
         return history_of(known, candidate.environment, self._clock())
-
-
-def _lesson(
-    passages: Sequence[ScoredPassage], wanted: frozenset[str], documents: Mapping[str, Document]
-) -> tuple[Citation, ...]:
-    """What a past incident was about: how its postmortem begins, else its most fitting sentence."""
-    document = documents.get(passages[0].passage.document) if passages else None
-    opening = cite_opening(document) if document else None
-    return (opening,) if opening else cite_best(passages, wanted, documents, 1)

@@ -21,6 +21,21 @@ class Citation(Frozen):
     quote: str
 
 
+class SimilarIncident(Citation):
+    """A past incident: how its postmortem tells it, and what moved in both."""
+
+    moved: tuple[str, ...] = ()
+    """Metrics that moved in both, the same way: `pg_up down`."""
+    likeness: Score | None = None
+    """How alike the two are in what moved, 1 where all of it did; None where nothing moved in both."""
+
+    @property
+    def words(self) -> str:
+        """It in one line, the quote as it stands in the document."""
+        moved = f" (as here {', '.join(self.moved)})" if self.moved else ""
+        return f"{self.document}{moved}: “{self.quote}”"
+
+
 class Candidate(Frozen):
     """An action bound to an incident. Every template is rendered; nothing is left to resolve when it runs."""
 
@@ -166,5 +181,5 @@ class Recommendation(Frozen):
     """The candidates that compete for the first place, best first; none where nothing competes."""
     model: ModelUse | None = None
     """None where no language model is configured."""
-    similar: tuple[Citation, ...] = Field(default=())
+    similar: tuple[SimilarIncident, ...] = Field(default=())
     """Past postmortems that resemble the incident, best first."""

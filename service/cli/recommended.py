@@ -62,7 +62,7 @@ def _candidate(candidate: CandidateView, number: int, hypothesis: Hypothesis | N
 
 
 def _notes(answer: RecommendationView) -> Iterator[str]:
-    notes = [f"seen before, {each.document}: “{each.quote}”" for each in answer.similar]
+    notes = [f"seen before, {each.words}" for each in answer.similar]
     notes += [f"not known: {gap}" for gap in answer.gaps]
     if answer.model and answer.model.failure:
         notes.append(f"the language model {answer.model.name} was not used: {answer.model.failure}")

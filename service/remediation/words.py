@@ -55,7 +55,7 @@ def recommendation(made: Recommendation) -> str:
     else:
         lines = _recommended(made)
     if made.similar:
-        lines += ["", "**Similar before**", "", *(f"- `{c.document}`: {one_line(c.quote)}" for c in made.similar)]
+        lines += ["", "**Similar before**", "", *(f"- {one_line(before.words)}" for before in made.similar)]
     if made.advice:
         lines += ["", *_plan(made.advice)]
     if made.gaps:

@@ -7,7 +7,7 @@ from typing import Literal
 from models.domain.base import Frozen, Severity, Time
 from models.domain.execution import ExecutionState, Health, Mode, Verdict
 from models.domain.incident import IncidentStatus
-from models.domain.recommendation import Citation
+from models.domain.recommendation import Citation, SimilarIncident
 from models.domain.runbook import Risk
 from models.domain.signal import Score
 
@@ -140,7 +140,7 @@ class Recommended(Frozen):
     abstained: str | None = None
     offers: tuple[Offer, ...] = ()
     gaps: tuple[str, ...] = ()
-    similar: tuple[Citation, ...] = ()
+    similar: tuple[SimilarIncident, ...] = ()
     model: str | None = None
     """The language model that took part."""
 
