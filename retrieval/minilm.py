@@ -63,8 +63,8 @@ class MiniLM:
     def _load(self) -> tuple[Any, Any]:
         with self._lock:
             if self._loaded is None:
-                weights = _installed("model.safetensors")
-                self._loaded = (_session(weights, self._cache), _tokenizer(_installed("tokenizer.json")))
+                weights = installed("model.safetensors")
+                self._loaded = (_session(weights, self._cache), _tokenizer(installed("tokenizer.json")))
             return self._loaded
 
 
@@ -85,8 +85,8 @@ def build(config: Mapping[str, Any], context: object | None = None) -> CachedEmb
     return CachedEmbedder(MiniLM(Path(cache)), Path(cache) / "minilm-vectors.db", version=f"graph-{GRAPH_VERSION}")
 
 
-def _installed(name: str) -> Path:
-    """The path of one of the model's files, from the record of the installed distribution."""
+def installed(name: str) -> Path:
+    """The path of one of the model's files, from the record of the installed distribution. Raises Unavailable."""
     try:
         files = metadata.files(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -119,11 +119,12 @@ def _session(weights: Path, cache: Path) -> Any:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph):
             path.unlink(missing_ok=True)  # damaged: built anew below
-    _write(path, build_graph(_verified(weights)))
+    _write(path, build_graph(verified(weights)))
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _verified(weights: Path) -> Mapping[str, NDArray[np.float32]]:
+def verified(weights: Path) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors of the weights' file. Raises BadInput where they are not the official ones."""
     from safetensors.numpy import load
 
     data = weights.read_bytes()

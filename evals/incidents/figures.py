@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evals import risk_control
 from evals.calibration import calibration_error
 from evals.incidents.answers import NOTHING, Judged
 from evals.statistics import (
@@ -124,7 +125,9 @@ def _selective(rows: Sequence[Judged], threshold: float) -> dict[str, Any]:
     """What is gained by answering only from a probability on."""
     answers = [(one.probability, one.ranks.top1) for one in rows if one.kind != "document"]
     if not answers:
-        return {"threshold": threshold, "coverage": None, "precision": None, "aurc": None, "curve": []}
+        return {
+            "threshold": threshold, "coverage": None, "precision": None, "aurc": None, "curve": [], "promise": None,
+        }  # fmt: skip
     curve = risk_coverage(answers)
     kept = [right for probability, right in answers if probability >= threshold]
     return {
@@ -133,6 +136,7 @@ def _selective(rows: Sequence[Judged], threshold: float) -> dict[str, Any]:
         "precision": _rounded(sum(kept) / len(kept)) if kept else None,
         "aurc": _rounded(area_under_risk(curve)),
         "curve": [{name: _rounded(value) for name, value in point._asdict().items()} for point in curve],
+        "promise": risk_control.report(answers),
     }
 
 

@@ -59,7 +59,23 @@ def _worth(result: Mapping[str, Any]) -> str:
             f" From {share(kept['threshold'])} on it recommends: that is {share(kept['coverage'])} of the incidents, "
             f"and {share(kept['precision'])} of those recommendations were right."
         )
-    return words
+    return f"{words} {_promise(kept['promise'])}".rstrip()
+
+
+def _promise(promise: Mapping[str, Any] | None) -> str:
+    """From which probability on a precision can be promised of incidents like these."""
+    if promise is None:
+        return ""
+    target, sure = share(promise["target"]), promise["guaranteed"]
+    if sure is None:
+        return (
+            f"These incidents cannot promise that {target} of the recommendations are right, from whichever "
+            f"probability on: that takes at least {promise['answers_needed']} answers, all of them right."
+        )
+    return (
+        f"From {share(sure['threshold'])} on, {target} or more of the recommendations are right for incidents like "
+        f"these, with {share(promise['confidence'])} confidence; that answers {share(sure['coverage'])} of them."
+    )
 
 
 def _speed(result: Mapping[str, Any]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from models.domain.base import canonical_json, sha256_hex
 from models.domain.errors import Unavailable
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
     from service.language.ledger import Ledger
     from service.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 MAX_TOKENS = 1_200
 """Of the answer: eight candidates with two quoted sentences each."""
@@ -79,7 +85,8 @@ class LiteLLMModel:
         sent = replace(question, user=hidden.text)
         key = self._key(sent)
         about = question.about or key[:16]
-        kept = self._ledger.kept(key, self.name, about) if self._ledger else None
+        with self._or_unavailable():
+            kept = self._ledger.kept(key, self.name, about) if self._ledger else None
         if kept is not None:
             reply = Reply(kept, cached=True)
             if heard:
@@ -139,12 +146,14 @@ class LiteLLMModel:
             raise Unavailable(f"{self.name}: {self._reason(error.cause)}") from None
         finally:
             if self._ledger and number is not None:
-                self._ledger.settle(number, took, failed=failed)
+                with _or_go_on("the most that it could take counts"):
+                    self._ledger.settle(number, took, failed=failed)
         return Reply(str(message.text), took.prompt_tokens, took.completion_tokens, took.cost)
 
     def _reserve(self, about: str, most: Spent) -> int | None:
         if self._ledger:
-            return self._ledger.reserve(self.name, about, most)
+            with self._or_unavailable():
+                return self._ledger.reserve(self.name, about, most)
         check_budget(self.name, most, Spent(), Spent(), self._budget)
         return None
 
@@ -165,7 +174,18 @@ class LiteLLMModel:
             parse_object(text)
         except Unparsable:
             return
-        self._ledger.keep(key, text)
+        with _or_go_on("the answer is not kept"):
+            self._ledger.keep(key, text)
+
+    @contextmanager
+    def _or_unavailable(self) -> Iterator[None]:
+        """A database that is away costs the model's help, not the recommendation: what cannot be noted is not asked."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise Unavailable(
+                f"{self.name} was not asked: the database that its budget is kept in does not answer"
+            ) from error
 
     def _reason(self, error: Exception) -> str:
         """The error in one line, without the key in whole or in the part that providers repeat."""
@@ -195,6 +215,15 @@ def language_model(settings: Settings, ledger: Ledger | None = None) -> LiteLLMM
         redaction=settings.redaction,
         ledger=ledger,
     )
+
+
+@contextmanager
+def _or_go_on(what: str) -> Iterator[None]:
+    """The answer is there: a database that is away by now does not take it back."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _log.warning("the language model's ledger does not answer, so %s: %s", what, error)
 
 
 def _messages(question: Question) -> list[BaseMessage]:

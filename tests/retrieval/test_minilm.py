@@ -111,8 +111,8 @@ def test_a_damaged_graph_is_built_anew(tmp_path, minilm):
 def test_other_weights_are_refused(tmp_path, monkeypatch):
     wrong = tmp_path / "model.safetensors"
     wrong.write_bytes(model_file("model.safetensors").read_bytes()[:-1] + b"!")
-    real = module._installed
-    monkeypatch.setattr(module, "_installed", lambda name: wrong if name == wrong.name else real(name))
+    real = module.installed
+    monkeypatch.setattr(module, "installed", lambda name: wrong if name == wrong.name else real(name))
     with pytest.raises(BadInput, match=r"model\.safetensors: these are not the official MiniLM weights: SHA-256"):
         build({"cache": tmp_path / "cache"}).embed(["x"])
     assert not (tmp_path / "cache").exists()

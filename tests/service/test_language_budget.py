@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from models.domain.errors import Unavailable
 from models.language.transport import Question
@@ -192,3 +193,28 @@ def test_litellm_knows_the_prices_of_known_models():
 
     assert (price("openai/gpt-4o-mini", 1_000_000, 0, ModelBudget()) or 0) > 0
     assert price("openai/scripted", 1_000_000, 0, ModelBudget()) is None
+
+
+class Away:
+    """A ledger whose database stops answering at the operation `at`."""
+
+    def __init__(self, ledger, at):
+        self._ledger, self._at = ledger, at
+
+    def __getattr__(self, name):
+        if name == self._at:
+            raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+        return getattr(self._ledger, name)
+
+
+@pytest.mark.parametrize("at", ["kept", "reserve"])
+def test_what_cannot_be_noted_is_not_asked(model, ledger_of, loopback, at):
+    with pytest.raises(Unavailable, match="was not asked: the database that its budget is kept in does not answer"):
+        model(Away(ledger_of(), at)).ask(Question("s", "u"))
+    assert loopback.received == []
+
+
+@pytest.mark.parametrize("at", ["settle", "keep"])
+def test_an_answer_that_is_there_is_not_lost_with_the_database(model, ledger_of, caplog, at):
+    assert model(Away(ledger_of(), at)).ask(Question("s", "u")).text == '{"order": []}'
+    assert "ledger does not answer" in caplog.text

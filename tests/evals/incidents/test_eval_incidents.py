@@ -52,6 +52,8 @@ def test_how_often_right_and_how_often_rightly_silent(rows, write_rows, two_book
     assert low < report["top1"] < high
     assert {"gold": "queue-full", "answer": "database-down", "n": 1} in report["confusion"]
     assert report["selective"]["curve"][-1]["coverage"] == 1
+    promise = report["selective"]["promise"]
+    assert (promise["guaranteed"], promise["answers_needed"]) == (None, 45), "so few incidents promise nothing"
     assert report["calibration"]
     assert report["latency"]["p99_ms"] >= report["latency"]["p50_ms"] > 0
     assert report["model"] is None

@@ -88,7 +88,8 @@ def test_a_run_without_anything_to_plot_has_its_section():
     empty = {
         "n": 1, "judged": 0, "correct": None, "top1": None, "top3": None, "mrr": None, "ece": None, "ece_top": None,
         "brier_top": None, "calibration": [], "confusion": [], "culprit": None, "model": None, "notes": [], "rows": [],
-        "selective": {"threshold": 0.25, "coverage": None, "precision": None, "aurc": None, "curve": []},
+        "selective": {"threshold": 0.25, "curve": []}
+        | dict.fromkeys(("coverage", "precision", "aurc", "promise"), None),
         "abstention": dict.fromkeys(("recall", "needless", "precision", "auroc"), None)
         | {"nothing_fits": 0, "something_fits": 0},
         "latency": {"p50_ms": 1.0, "p99_ms": 2.0}, "intervals": {"of": {}},
@@ -127,3 +128,19 @@ def test_eval_all_without_any_data_is_bad_input(tmp_path):
     done = evaluate("all", "--incidents", tmp_path / "none.jsonl", "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "none.jsonl is not a file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("guaranteed", "words"),
+    [
+        (None, "takes at least 45 answers, all of them right"),
+        ({"threshold": 0.8, "coverage": 0.6}, "From 80 % on, 95 % or more of the recommendations are right"),
+    ],
+)
+def test_what_may_be_promised_is_told_in_words(tmp_path, guaranteed, words):
+    path = tmp_path / "rows.jsonl"
+    rows = [row("a", "ShopDown", {"remediation": "Restart it"}), row("b", "DiskFull", {"remediation": "Free the disk"})]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    report = json.loads(evaluate("incidents", path, "--json").stdout)
+    report["selective"]["promise"]["guaranteed"] = guaranteed
+    assert words in incidents_section(report, "Incidents", "c").html()
