@@ -66,9 +66,11 @@ def bench_large_recommendation(folder: Path) -> list[Figure]:
     """Localise, retrieve and rank among the library and 10,000 made-up passages; MiniLM embeds the query."""
     from models.domain.base import utc_now
     from retrieval.cache_folder import cache_folder
+    from retrieval.embedding_cache import CachedEmbedder
     from retrieval.minilm import MiniLM
+    from service.bridging import Bridge
     from service.corpus import CorpusKeeper
-    from service.evidence import EvidenceGatherer
+    from service.evidence import EvidenceGatherer, Means
     from service.pipeline import Pipeline
     from service.registry import verb_catalogue
     from service.settings import LIBRARY, Settings
@@ -80,7 +82,9 @@ def bench_large_recommendation(folder: Path) -> list[Figure]:
         (pages / f"{document.id}.md").write_text(f"# {document.title}\n\n{document.text}\n", encoding="utf-8")
     minilm = MiniLM(cache_folder())
     minilm.embed(["loads the model"])
-    index = PassageIndex(folder / "index", RandomVectors(minilm))
+    # As the service has it: a query that was just embedded is known.
+    embedder = CachedEmbedder(minilm, folder / "vectors.db")
+    index = PassageIndex(folder / "index", RandomVectors(embedder))
     try:
         corpus = CorpusKeeper((LIBRARY, pages), folder / "postmortems", index)
         corpus.sync()
@@ -90,7 +94,7 @@ def bench_large_recommendation(folder: Path) -> list[Figure]:
             clock=utc_now,
             topology=load_topology(settings.topology),
             corpus=corpus,
-            evidence=EvidenceGatherer(corpus, index, verb_catalogue(), utc_now),
+            evidence=EvidenceGatherer(corpus, index, verb_catalogue(), utc_now, means=Means(Bridge(embedder))),
             source=None,
         )
         pipeline.recommend(_incident(-1))

@@ -72,8 +72,9 @@ def correlate(  # noqa: PLR0913  (all that it depends on is passed in)
     rest = [signal for signal in rest if signal.status == "firing" and signal.fingerprint not in over]
     rest = [signal for signal in rest if not _belongs_to_past(signal, ended, traces, grouping, reopen_within, flapping)]
     groups = grouping.group(grouping.join(rest))
-    opening = [group for group in groups if _may_open(group, flapping)]
-    waiting = [signal for group in groups if not _may_open(group, flapping) for signal in group.latest.values()]
+    judged = [(group, _may_open(group, flapping, traces)) for group in groups]
+    opening = [group for group, may in judged if may]
+    waiting = [signal for group, may in judged if not may for signal in group.latest.values()]
     pending = tuple(sorted((s for s in waiting if now - s.at <= window), key=lambda s: s.at)[-PENDING_AT_MOST:])
 
     touched = [draft for draft in grouping.drafts if draft.touched]
@@ -87,11 +88,17 @@ def correlate(  # noqa: PLR0913  (all that it depends on is passed in)
     )
 
 
-def _may_open(group: Draft, flapping: frozenset[str]) -> bool:
+def _may_open(group: Draft, flapping: frozenset[str], traces: Mapping[str, Trace]) -> bool:
     """Noise guard: one signal that is enough alone, or different witnesses of harm that agree."""
     steady = [signal for name, signal in group.latest.items() if name not in flapping]
     testimonies = {witness(signal) for signal in steady} - {None}
-    return any(opens_alone(signal) for signal in steady) or len(testimonies) >= WITNESSES
+    alone = any(opens_alone(signal, _ticks(signal, traces)) for signal in steady)
+    return alone or len(testimonies) >= WITNESSES
+
+
+def _ticks(signal: Signal, traces: Mapping[str, Trace]) -> float:
+    trace = traces.get(signal.fingerprint)
+    return trace.ticks if trace else 0.0
 
 
 def _belongs_to_past(
@@ -114,7 +121,7 @@ def _belongs_to_past(
         remnant = trace is not None and trace.since <= end
         if remnant and (signal.at - end <= CONTINUES or not harms_by_itself(signal)):
             return True
-        if fingerprint not in flapping and opens_alone(signal):
+        if fingerprint not in flapping and opens_alone(signal, trace.ticks if trace else 0.0):
             grouping.reopen(past.incident, signal)
             ended.remove(past)
             return True

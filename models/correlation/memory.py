@@ -34,6 +34,11 @@ class Trace(Frozen):
     changes: tuple[Time, ...] = ()
     """When it last changed between firing and resolved."""
 
+    @property
+    def ticks(self) -> float:
+        """For how many of its own ticks it has fired without a pause."""
+        return (self.at - self.since).total_seconds() / self.every + 1 if self.every else 1.0
+
     def after(self, signal: Signal) -> Trace:
         """With one more signal; a late one changes nothing."""
         if signal.at < self.at:

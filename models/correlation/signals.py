@@ -10,6 +10,10 @@ from models.localisation.culprits import role_of_signal, weigh
 ALONE = {Role.AVAILABILITY: 1e-6, Role.ERRORS: 1e-9, Role.LATENCY: 1e-18, Role.SATURATION: 1e-18}
 """P-value at which one anomaly opens an incident alone. Availability and errors are harm by themselves; slowness and
 fullness come and go, and must have lasted (each tick that a departure lasts takes decades off its p-value)."""
+LASTING = 1e-9
+"""P-value at which fullness that has lasted opens an incident alone: a series that departed before has a heavy tail,
+and its p-value stops falling long before it is ALONE's."""
+LASTING_TICKS = 20
 CRITICAL_ERRORS = 1e-12
 """P-value from which errors that rise are critical."""
 
@@ -41,12 +45,17 @@ def _severity(role: Role, anomaly: Anomaly) -> Severity:
     return Severity.WARNING
 
 
-def opens_alone(signal: Signal) -> bool:
-    """Whether this one signal is enough for an incident: a person's rule above `info`, or a sure anomaly of health."""
+def opens_alone(signal: Signal, ticks: float = 0.0) -> bool:
+    """Whether this one signal is enough for an incident: a person's rule above `info`, or a sure anomaly of health.
+
+    `ticks`: for how many it has fired without a pause.
+    """
     if signal.anomaly is None:
         return signal.severity is not Severity.INFO
     role = role_of_signal(signal)
-    return harmful(role, signal.anomaly.direction) and signal.anomaly.p_value <= ALONE.get(role, 0.0)
+    lasted = role is Role.SATURATION and ticks >= LASTING_TICKS
+    bound = max(ALONE.get(role, 0.0), LASTING if lasted else 0.0)
+    return harmful(role, signal.anomaly.direction) and signal.anomaly.p_value <= bound
 
 
 def harms_by_itself(signal: Signal) -> bool:

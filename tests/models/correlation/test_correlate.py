@@ -136,6 +136,44 @@ def test_lone_weak_anomaly_waits_until_another_agrees(topology):
     assert {signal.name for signal in second.opened[0].signals} == {"pg_query_seconds up", "db_pool_in_use up"}
 
 
+def full(seconds, p=1e-12):
+    return signal_of(anomaly("pg_connections", "up", seconds, p=p, service="orders-db", process="postgres"))
+
+
+def each_second(signal_at, seconds, memory=None, topology=None, **more):
+    """The results of ticks from `seconds[0]` on, one call each, as they come."""
+    results = []
+    for tick in range(*seconds):
+        results.append(run([signal_at(tick)], topology=topology, seconds=tick, memory=memory, **more))
+        memory = results[-1].memory
+    return results
+
+
+def test_fullness_that_lasts_opens_alone_though_its_p_value_falls_no_further(topology):
+    results = each_second(full, (0, 30), topology=topology)
+    assert [bool(result.opened) for result in results[:20]] == [False] * 19 + [True]
+    short = each_second(full, (0, 10), topology=topology)
+    again = each_second(full, (100, 115), memory=short[-1].memory, topology=topology)
+    assert not any(result.opened for result in again), "a pause begins anew"
+    weak = each_second(lambda tick: full(tick, p=1e-6), (0, 60), topology=topology)
+    assert not any(result.opened for result in weak)
+
+
+def test_fullness_that_lasts_reopens_an_incident_that_ended_before_it(topology):
+    before = each_second(full, (0, 25), topology=topology)
+    past = stored(next(r.opened[0] for r in before if r.opened), status=IncidentStatus.RESOLVED, ended_at=at(60))
+    results = each_second(full, (200, 225), memory=before[-1].memory, topology=topology, recent=[past])
+    assert [bool(result.reopened) for result in results[:20]] == [False] * 19 + [True]
+
+
+def test_slowness_that_lasts_waits_for_a_witness(topology):
+    slow = each_second(
+        lambda tick: signal_of(anomaly("pg_query_seconds", "up", tick, p=1e-12, service="orders-db")),
+        (0, 60), topology=topology,
+    )  # fmt: skip
+    assert not any(result.opened for result in slow)
+
+
 def test_weak_anomalies_that_are_no_two_witnesses_open_nothing(topology):
     harmless = [
         signal_of(anomaly("http_requests_total", "up", 0, service="shop", code="200")),
