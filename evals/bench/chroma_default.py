@@ -14,11 +14,12 @@ from retrieval.minilm_graph import build_graph
 
 def passages_a_second(texts: Sequence[str], folder: Path) -> float:
     """How fast Chroma's default embedding function and a collection in `folder` take in `texts`, the model loaded."""
-    import chromadb
+    from chromadb import PersistentClient
+    from chromadb.config import Settings
 
     function = _default_function(folder / "model")
     function(["loads the model"])
-    client = chromadb.PersistentClient(folder / "chroma", chromadb.Settings(anonymized_telemetry=False))
+    client = PersistentClient(folder / "chroma", Settings(anonymized_telemetry=False))
     collection = client.create_collection("passages", embedding_function=function)
     start = time.perf_counter()
     collection.add([str(number) for number in range(len(texts))], documents=list(texts))
