@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.domain.base import Frozen
 from models.domain.signal import Direction
 from retrieval.facts import Filter
-from retrieval.signature import Moves, likeness, rarities
+from retrieval.signature import Moves, likeness
 from retrieval.snapshot import Snapshot
 
 
@@ -22,15 +22,17 @@ class AlikeDocument(Frozen):
 
 def alike(moves: Moves, snapshot: Snapshot, k: int, among: Filter) -> list[AlikeDocument]:
     """The `k` most alike documents of a snapshot, best first, equal ones by their ids."""
-    rarity = rarities([record.facts.moves for record in snapshot.records if record.facts.moves])
+    if not moves or not snapshot.moving:
+        return []
+    passes = snapshot.admitted(among)
     found = [
         AlikeDocument(
             document=record.id,
             title=record.title,
-            likeness=likeness(moves, record.facts.moves, rarity),
+            likeness=likeness(moves, record.facts.moves, snapshot.rarity),
             shared=tuple(move for move in moves if move in record.facts.moves),
         )
-        for record, passes in zip(snapshot.records, snapshot.admitted(among), strict=True)
-        if passes and not set(moves).isdisjoint(record.facts.moves)
+        for row, record in ((row, snapshot.records[row]) for row in snapshot.moving)
+        if passes[row] and not set(moves).isdisjoint(record.facts.moves)
     ]
     return sorted(found, key=lambda one: (-one.likeness, one.document))[: max(0, k)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from retrieval.lexical import LexicalIndex, count_terms
 from retrieval.profiles import OtherNames, Profile, Profiles, profile_of
 from retrieval.records import Record, passages_from, record_of, without_headings
 from retrieval.rerank import Vocabulary
+from retrieval.signature import rarities
 from retrieval.stores import Stores
 from retrieval.vectors import Entry
 from retrieval.words import split_code, stems
@@ -47,6 +49,16 @@ class Snapshot:
     """Passage id → row."""
     record_rows: Mapping[str, int]
     """Document id → row."""
+
+    @cached_property
+    def moving(self) -> tuple[int, ...]:
+        """Rows of the documents that tell which metrics moved."""
+        return tuple(row for row, record in enumerate(self.records) if record.facts.moves)
+
+    @cached_property
+    def rarity(self) -> Mapping[str, float]:
+        """How telling each of those metrics is."""
+        return rarities([self.records[row].facts.moves for row in self.moving])
 
     def admitted(self, among: Filter) -> NDArray[np.bool_]:
         """Which documents a filter lets pass."""

@@ -14,6 +14,7 @@ from models.domain.errors import SutureError
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Dropped
 from models.domain.runbook import Action, Check, Diagnosis, Runbook, Step
+from runbooks.expressions import Variables
 from runbooks.parameters import incident_variables, resolve
 from runbooks.queries import render_query, render_statement
 from runbooks.templates import BadTemplate, Scalar, names_of, render_url, render_value
@@ -75,10 +76,13 @@ def bind(
     ]
     matched = matching([runbook for runbook, _ in applying], incident.signals)
     spoken_for = {match.runbook for match in matched}
+    told: dict[str | None, Variables] = {}
     for runbook, service in applying:
         if among is not None and runbook.id not in spoken_for and runbook.id not in among:
             continue
-        values, reasons = resolve(runbook, incident_variables(incident, service, labels_of(incident, service)))
+        if service not in told:
+            told[service] = incident_variables(incident, service, labels_of(incident, service))
+        values, reasons = resolve(runbook, told[service])
         for action in runbook.actions:
             try:
                 candidates.append(_candidate(runbook, action, incident, service, values, reasons, catalogue))

@@ -6,8 +6,7 @@ Package: `common-expression-language` (Rust). Source of the language: https://gi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cel
@@ -42,6 +41,21 @@ class NoValue(LookupError):
     """The expression has no value on this data: something that it reads is not there, or has another type."""
 
 
+class Variables:
+    """What any number of expressions are evaluated on: converted once, which takes fifty times as long as most of them.
+
+    For one thread.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    @cached_property
+    def context(self) -> cel.Context:
+        """For the engine. Raises TypeError or ValueError where CEL has no such value."""
+        return cel.Context(self._values)
+
+
 def check(source: str, root: str, fields: frozenset[str]) -> None:
     """Raises BadExpression unless `source` compiles and reads only known fields of the one variable `root`."""
     program = compiled(source)
@@ -59,10 +73,10 @@ def check(source: str, root: str, fields: frozenset[str]) -> None:
             raise BadExpression(f"`{root}` has no field {field!r}; it has {', '.join(sorted(fields))}")
 
 
-def value_of(source: str, variables: Mapping[str, Any]) -> Any:
+def value_of(source: str, variables: Variables) -> Any:
     """The expression's value. Raises BadExpression where it does not compile, NoValue where it has none here."""
     try:
-        return compiled(source).execute(dict(variables))
+        return compiled(source).execute(variables.context)
     except KeyError as error:
         raise NoValue(f"there is no {str(error.args[0])!r}") from error
     except (TypeError, ValueError, ArithmeticError, RuntimeError, IndexError) as error:

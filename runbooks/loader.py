@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Corpus:
     documents: tuple[Document, ...]
     problems: tuple[Problem, ...]
 
-    @property
+    @cached_property
     def runbooks(self) -> tuple[Runbook, ...]:
         """The catalogues of the documents that have one."""
         return tuple(document.runbook for document in self.documents if document.runbook)

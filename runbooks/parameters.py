@@ -9,7 +9,7 @@ from typing import Any
 
 from models.domain.incident import Incident
 from models.domain.runbook import Parameter, Runbook
-from runbooks.expressions import BadExpression, NoValue, check, value_of
+from runbooks.expressions import BadExpression, NoValue, Variables, check, value_of
 from runbooks.patterns import BadPattern, matches_whole
 from runbooks.templates import Scalar
 
@@ -29,7 +29,7 @@ def check_source(source: str) -> None:
     check(source, "incident", INCIDENT_FIELDS)
 
 
-def incident_variables(incident: Incident, service: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
+def incident_variables(incident: Incident, service: str | None, labels: Mapping[str, str]) -> Variables:
     """An incident as `from` sees it, for one service that may be acted on and the labels that belong to it."""
     culprit = incident.culprit
     values: dict[str, Any] = {
@@ -42,10 +42,10 @@ def incident_variables(incident: Incident, service: str | None, labels: Mapping[
         "labels": dict(labels),
         "culprit": culprit.model_dump(exclude_none=True, exclude={"reason"}) if culprit else None,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return Variables(incident={name: value for name, value in values.items() if value is not None})
 
 
-def resolve(runbook: Runbook, variables: Mapping[str, Any]) -> tuple[dict[str, Scalar], dict[str, str]]:
+def resolve(runbook: Runbook, variables: Variables) -> tuple[dict[str, Scalar], dict[str, str]]:
     """The values of all parameters that resolve, and the reason for each that does not."""
     values: dict[str, Scalar] = {}
     reasons: dict[str, str] = {}
@@ -57,7 +57,7 @@ def resolve(runbook: Runbook, variables: Mapping[str, Any]) -> tuple[dict[str, S
     return values, reasons
 
 
-def resolve_one(parameter: Parameter, variables: Mapping[str, Any]) -> Scalar:
+def resolve_one(parameter: Parameter, variables: Variables) -> Scalar:
     """One parameter's value: of `from` where it has one, else of `default`. Raises Unresolved.
 
     A value that `from` gives and that is refused is not replaced by the default: it is somebody's answer, and wrong.
@@ -65,7 +65,7 @@ def resolve_one(parameter: Parameter, variables: Mapping[str, Any]) -> Scalar:
     missing = "it has neither `from` nor `default`"
     if parameter.source is not None:
         try:
-            found = value_of(parameter.source, {"incident": dict(variables)})
+            found = value_of(parameter.source, variables)
         except (NoValue, BadExpression) as error:
             missing = f"{parameter.source} has no value ({error})"
         else:

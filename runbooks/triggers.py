@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from models.domain.runbook import Runbook
 from models.domain.signal import Signal
-from runbooks.expressions import BadExpression, NoValue, check, value_of
+from runbooks.expressions import BadExpression, NoValue, Variables, check, value_of
 
 SIGNAL_FIELDS = frozenset(
     {"kind", "name", "metric", "labels", "value", "text", "direction", "severity", "service", "environment", "score"}
@@ -31,7 +30,7 @@ def check_trigger(source: str) -> None:
     check(source, "signal", SIGNAL_FIELDS)
 
 
-def signal_variables(signal: Signal) -> dict[str, Any]:
+def signal_variables(signal: Signal) -> Variables:
     """A signal as triggers see it. `score` is the anomaly's, in [0, 1]."""
     values = {
         "kind": signal.kind.value,
@@ -46,16 +45,16 @@ def signal_variables(signal: Signal) -> dict[str, Any]:
         "environment": signal.environment,
         "score": signal.anomaly.score if signal.anomaly else None,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return Variables(signal={name: value for name, value in values.items() if value is not None})
 
 
-def matches(source: str, signal: Mapping[str, Any]) -> bool:
+def matches(source: str, signal: Variables) -> bool:
     """Whether the trigger is true of a signal as `signal_variables` gives it. What it lacks is no match.
 
     Nor is a broken trigger, which is the linter's to report: an incident must not fail on it.
     """
     try:
-        return value_of(source, {"signal": signal}) is True
+        return value_of(source, signal) is True
     except (NoValue, BadExpression):
         return False
 

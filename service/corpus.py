@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.domain.base import Clock, utc_now
@@ -46,6 +46,7 @@ class CorpusKeeper:
         self._drafts = 0
         self._indexed = 0
         self._corpus = Corpus(documents=(), problems=())
+        self._by_id: Mapping[str, Document] = {}
         self._imported: tuple[str, Corpus] = ("", Corpus(documents=(), problems=()))
         self._synced_at: float | None = None
 
@@ -94,6 +95,7 @@ class CorpusKeeper:
             if problem not in self._corpus.problems:
                 _log.warning("%s", problem)
         self._corpus = corpus
+        self._by_id = {document.id: document for document in corpus.documents}
         self._synced_at = time.monotonic()
         return report
 
@@ -121,6 +123,10 @@ class CorpusKeeper:
     def documents(self) -> tuple[Document, ...]:
         """All documents, in the order of the folders, then of the sources."""
         return self._corpus.documents
+
+    def by_id(self) -> Mapping[str, Document]:
+        """The same by their ids."""
+        return self._by_id
 
     def runbooks(self) -> tuple[Runbook, ...]:
         """The catalogues of the documents that have one."""

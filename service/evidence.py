@@ -94,7 +94,7 @@ class EvidenceGatherer:
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
-        documents = {document.id: document for document in self._corpus.documents()}
+        documents = self._corpus.by_id()
         query = query_of(incident)
         passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
         asked_for = {incident.requested.runbook} if incident.requested else set()

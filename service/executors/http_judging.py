@@ -104,10 +104,10 @@ def values(sources: Mapping[str, str], response: Mapping[str, Any]) -> dict[str,
 
 
 def _value(source: str, response: Mapping[str, Any]) -> Any:
-    from runbooks.expressions import NoValue, value_of
+    from runbooks.expressions import NoValue, Variables, value_of
 
     try:
-        return value_of(source, {"response": response})
+        return value_of(source, Variables(response=response))
     except NoValue as error:
         raise NoAnswer(f"{source} has no value: {error}") from error
 

@@ -18,11 +18,11 @@ from models.domain.incident import Incident
 from models.domain.runbook import Parameter
 from models.domain.signal import Signal, SignalKind
 from runbooks.binding import bind
-from runbooks.expressions import BadExpression, NoValue, value_of
+from runbooks.expressions import BadExpression, NoValue, Variables, value_of
 from runbooks.lint import lint
 from runbooks.loader import load_corpus
 from runbooks.parameters import Unresolved, accept
-from runbooks.triggers import check_trigger, matches
+from runbooks.triggers import check_trigger, matches, signal_variables
 from service.promql.parsing import parse
 from tests.attacks.test_parameters import CATALOGUE
 
@@ -92,7 +92,7 @@ SLOW_PATTERNS = {
 @pytest.mark.parametrize("name", SLOW_TRIGGERS)
 def test_a_trigger_ends_soon_on_the_largest_signal(attack, name):
     with attack("trigger", name), at_most(1.0):
-        matches(SLOW_TRIGGERS[name], SIGNAL)
+        matches(SLOW_TRIGGERS[name], signal_variables(SIGNAL))
 
 
 @pytest.mark.parametrize("name", REACHING)
@@ -100,14 +100,14 @@ def test_a_trigger_reads_the_signal_and_nothing_else(attack, name):
     source = REACHING[name]
     with attack("refused or without a value", name):
         assert refused(source)
-        assert not matches(source, SIGNAL)
+        assert not matches(source, signal_variables(SIGNAL))
 
 
 def refused(source: str) -> bool:
     """By the linter, or where it is evaluated."""
     try:
         check_trigger(source)
-        value_of(source, {"signal": {"name": "x", "labels": {}}})
+        value_of(source, Variables(signal={"name": "x", "labels": {}}))
     except (BadExpression, NoValue):
         return True
     return False
