@@ -83,6 +83,14 @@ def test_texts_go_in_batches_and_vectors_come_back_in_order_with_length_one(serv
     assert made.embed([]).shape == (0, 3)
 
 
+def test_no_secret_and_no_address_of_a_person_leaves(served):
+    embedder(served).embed(["the log says password=Zebra77stripes", "ask ann@example.com about pg_up"])
+    sent = json.dumps(served.requests)
+    assert "pg_up" in sent
+    for secret in ("Zebra77stripes", "ann@example.com"):
+        assert secret not in sent
+
+
 def test_an_endpoint_that_fails_is_unavailable(served):
     served.status = 500
     with pytest.raises(Unavailable, match=r"the embedding model openai/m does not answer: .*no capacity"):

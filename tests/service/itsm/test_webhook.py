@@ -1,5 +1,6 @@
 import json
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_ticket_s_life_is_three_signed_events(loopback):
         assert request.method == "POST"
         assert request.headers["idempotency-key"] == event["key"]
         verify_signature(request.headers[HEADER.lower()], request.body, SECRETS["HOOK"], now=NOW)
+
+
+def test_no_secret_and_no_address_of_a_person_leaves(loopback):
+    loopback.answer = lambda _: loopback.Answer(201, b'{"reference": "OPS-12"}')
+    leaky = replace(DRAFT, title="ann@example.com cannot buy", body="the log says password=Zebra77stripes")
+    ticketing = make(loopback.url)
+    ticketing.comment(ticketing.open(leaky, "k"), "ask ann@example.com", "k2")
+    sent = "".join(request.body.decode() for request in loopback.received)
+    assert "cannot buy" in sent
+    for secret in ("ann@example.com", "Zebra77stripes"):
+        assert secret not in sent
 
 
 def test_a_receiver_can_tell_a_repeated_event_by_its_key(loopback):
