@@ -157,8 +157,8 @@ def _alerts(data: Path) -> list[LabelledIncident]:
 
 
 def _library() -> list[LabelledIncident]:
+    from runbooks import LIBRARY
     from runbooks.loader import load_corpus
-    from service.settings import LIBRARY
 
     found = []
     for document in load_corpus([LIBRARY]).documents:

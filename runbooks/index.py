@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from models.domain.runbook import Action, Parameter, Runbook, Step
+from runbooks import LIBRARY
 from runbooks.loader import load_corpus
-
-LIBRARY = Path(__file__).resolve().parent / "library"
 
 _LABEL = re.compile(r"incident\.labels\.([A-Za-z_][A-Za-z0-9_]*)")
 _NAMED = {"script/": "program", "http/": "target", "ansible/": "playbook", "sql/run": "statement"}

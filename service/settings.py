@@ -24,6 +24,7 @@ from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
 from models.redaction import Redaction
+from runbooks import LIBRARY
 from service.diagnosis_settings import DiagnosisSettings
 from service.guard_settings import ApprovalSettings, AutonomySettings, LimitSettings, Span
 from service.language_settings import AnswerFormat, ModelBudget, ModelCache
@@ -31,7 +32,6 @@ from service.settings_errors import not_json, not_valid
 from service.yaml_input import YamlFile, read_yaml
 
 CONFIG_VARIABLE = "SUTURE_CONFIG"
-LIBRARY = Path(__file__).resolve().parent.parent / "runbooks" / "library"
 
 
 def _http(text: str) -> str:

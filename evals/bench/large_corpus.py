@@ -68,12 +68,13 @@ def bench_large_recommendation(folder: Path) -> list[Figure]:
     from retrieval.cache_folder import cache_folder
     from retrieval.embedding_cache import CachedEmbedder
     from retrieval.minilm import MiniLM
+    from runbooks import LIBRARY
     from service.bridging import Bridge
     from service.corpus import CorpusKeeper
     from service.evidence import EvidenceGatherer, Means
     from service.pipeline import Pipeline
     from service.registry import verb_catalogue
-    from service.settings import LIBRARY, Settings
+    from service.settings import Settings
     from service.topology import load_topology
 
     pages = folder / "pages"

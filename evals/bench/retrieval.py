@@ -29,8 +29,8 @@ def bench_retrieval(folder: Path) -> list[Figure]:
 def _library(folder: Path) -> list[Figure]:
     from retrieval.cache_folder import cache_folder
     from retrieval.minilm import MiniLM
+    from runbooks import LIBRARY
     from runbooks.loader import load_corpus
-    from service.settings import LIBRARY
 
     embedder = MiniLM(cache_folder())
     embedder.embed(["loads the model"])

@@ -13,9 +13,9 @@ from datetime import timedelta
 from evals.citations.judge import read_texts
 from evals.citations.run import run
 from evals.local_model import MODEL, serve_local_model
+from runbooks import LIBRARY
 from runbooks.loader import load_corpus
 from service.language import LiteLLMModel
-from service.settings import LIBRARY
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from models.domain.errors import Conflict, NotFound, SutureError, Unavailable
 from models.domain.incident import ACTIVE_STATUSES, Incident
 from models.domain.recommendation import Recommendation
 from models.domain.topology import Topology
-from service.settings import LIBRARY
+from runbooks import LIBRARY
 
 DETECT_SECONDS = 45.0
 """For an incident and its recommendation; a fault that shows later is not recorded."""

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from evals.sandbox.layout import FRONT_DOOR, POOL_HEADER, SERVER_NAME, VALID_DAYS, VOLUMES, WORKERS, Layout
-from service.settings import LIBRARY
+from runbooks import LIBRARY
 
 ENVIRONMENT = "sandbox"
 POLICIES = Path(__file__).resolve().parent / "policies"

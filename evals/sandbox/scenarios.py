@@ -18,7 +18,7 @@ from evals.sandbox.faults_proxy import ExpiredCertificate
 from evals.sandbox.faults_shop import BadRelease, BrokenStart, KillService
 from models.domain.errors import BadInput
 from models.domain.execution import ExecutionState
-from service.settings import LIBRARY
+from runbooks import LIBRARY
 
 Ending = Literal["resolved", "handed_over"]
 _E = ExecutionState

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from evals.sandbox.config import RUNBOOKS
-from service.settings import LIBRARY
+from runbooks import LIBRARY
 
 SECONDS = 600
 """All of it takes about three minutes on an idle machine."""

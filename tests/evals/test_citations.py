@@ -13,9 +13,9 @@ from evals.local_model import MODEL, serve_local_model, weights
 from models.domain.errors import BadInput
 from models.domain.recommendation import Citation
 from models.language.transport import Reply
+from runbooks import LIBRARY
 from runbooks.loader import load_corpus
 from service.language import LiteLLMModel
-from service.settings import LIBRARY
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from models.domain.signal import Signal
+from runbooks import LIBRARY
 from runbooks.binding import bind, render_check
 from runbooks.lint import lint
 from runbooks.loader import load_corpus
 from runbooks.rules import sample
 from service.promql import evaluate
-from service.settings import LIBRARY
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 SHOP = {"service": "shop", "process": "shop", "environment": "sandbox"}

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from models.domain.signal import Signal
+from runbooks import LIBRARY
 from runbooks.binding import bind
 from runbooks.loader import load_corpus
 from runbooks.triggers import matches, signal_variables
 from service.contract import read_incident
-from service.settings import LIBRARY
 
 NOW = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
 RECORDED = [json.loads(line) for line in Path(__file__).with_name("library_incidents.jsonl").read_text().splitlines()]

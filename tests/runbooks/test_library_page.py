@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.index import LIBRARY, index_table, labels_of, named_by, optional_labels_of
+from runbooks import LIBRARY
+from runbooks.index import index_table, labels_of, named_by, optional_labels_of
 from runbooks.loader import load_corpus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "library.md").read_text(encoding="utf-8")

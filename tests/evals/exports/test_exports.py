@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from runbooks import LIBRARY
 from service.cli.main import app
-from service.settings import LIBRARY
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "evaluation"
 MAP = """\

@@ -13,6 +13,7 @@ from models.domain.base import utc_now
 from models.domain.errors import BadInput, Unavailable
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate
+from runbooks import LIBRARY
 from runbooks.binding import bind
 from runbooks.loader import load_corpus
 from service.executors.certificate import CertificateExecutor
@@ -21,7 +22,6 @@ from service.executors.script import ScriptExecutor
 from service.executors.traffic import TrafficExecutor
 from service.ports import Effect, ExecutorClass, ExecutorError
 from service.registry import verb_catalogue
-from service.settings import LIBRARY
 
 
 def scrape(sandbox: Sandbox) -> dict[str, float]:
