@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from models.domain.base import canonical_json, sha256_hex
 from models.domain.errors import Unavailable
 from models.language.parse import Unparsable, parse_object
@@ -180,6 +178,11 @@ class LiteLLMModel:
     @contextmanager
     def _or_unavailable(self) -> Iterator[None]:
         """A database that is away costs the model's help, not the recommendation: what cannot be noted is not asked."""
+        if self._ledger is None:
+            yield
+            return
+        from sqlalchemy.exc import SQLAlchemyError
+
         try:
             yield
         except SQLAlchemyError as error:
@@ -220,6 +223,8 @@ def language_model(settings: Settings, ledger: Ledger | None = None) -> LiteLLMM
 @contextmanager
 def _or_go_on(what: str) -> Iterator[None]:
     """The answer is there: a database that is away by now does not take it back."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except SQLAlchemyError as error:
