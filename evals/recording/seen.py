@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from models.correlation.draft import Draft
-from models.domain.incident import Incident
+from models.domain.incident import Incident, TimelineEntry
 from models.domain.signal import Signal
 from models.domain.topology import Topology
 
@@ -13,11 +13,11 @@ from models.domain.topology import Topology
 def as_seen(incident: Incident, topology: Topology, until: datetime) -> Incident:
     """The incident with nothing of what came after `until`: signals, and all that follows from them.
 
-    A stored incident keeps of each fingerprint the first signal and the latest, and its timeline says how many
-    fingerprints each arrival brought. Title, severity, services, labels and culprits are made anew, since a later
+    A stored incident keeps of each fingerprint the first signal and the latest. Its timeline names the signals that it
+    was opened with, and says how many fingerprints each later arrival brought. Title, severity, services, labels and culprits are made anew, since a later
     signal may have changed them. Raises ValueError where it had no signal by then.
     """
-    arrived = sum(int(e.data.get("signals", 0)) for e in incident.timeline if e.kind == "signals" and e.at <= until)
+    arrived = sum(_brought(entry) for entry in incident.timeline if entry.at <= until)
     draft = Draft(None, incident.environment)
     for signal in incident.signals:
         # What is of an earlier time may still have come later: a scrape takes its time.
@@ -26,6 +26,12 @@ def as_seen(incident: Incident, topology: Topology, until: datetime) -> Incident
     if not draft.first:
         raise ValueError(f"{incident.id} had no signal at {until.isoformat()}")
     return draft.build(topology, until)
+
+
+def _brought(entry: TimelineEntry) -> int:
+    if entry.kind == "opened":
+        return len(entry.data.get("signals", ()))
+    return int(entry.data.get("signals", 0)) if entry.kind == "signals" else 0
 
 
 def investigated_at(incident: Incident) -> datetime:

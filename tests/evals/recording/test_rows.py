@@ -17,10 +17,13 @@ from models.correlation import correlate
 from models.correlation.signals import signal_of
 from models.detection.batch import Batch
 from models.domain.base import utc_now
-from models.domain.incident import TimelineEntry
+from models.domain.incident import IncidentStatus
 from models.domain.recommendation import Abstention, Recommendation
 from models.domain.signal import Anomaly
 from models.domain.topology import Topology
+from service.store.audit import AuditLog
+from service.store.database import open_database
+from service.store.incidents import Incidents
 from service.store.samples import SampleStore
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -44,22 +47,35 @@ def departs(metric, service, second, direction="up", value=9.0):
     )
 
 
-def went_on(*arrivals, investigated):
-    """An incident as the store has it after these arrivals: (second, signals) in order."""
-    active, memory = [], None
+def went_on(folder, *arrivals, investigated):
+    """An incident as the store has it after these arrivals, (second, signals) in order: as `service.intake` does."""
+    now, memory = START, None
+    database = open_database(f"sqlite:///{folder / 'suture.db'}")
+    store = Incidents(database, AuditLog(database, lambda: now), lambda: now)
     for second, signals in arrivals:
         now = START + timedelta(seconds=second)
-        found = correlate(signals, active, [], TOPO, now=now, window=timedelta(seconds=60), memory=memory)
-        memory = found.memory
-        [incident] = [*found.opened, *found.updated]
-        active = [incident.model_copy(update={"id": "INC-4"})]
-    looked = TimelineEntry(at=START + timedelta(seconds=investigated), kind="investigating", text="looking")
-    return active[0].model_copy(update={"timeline": (*active[0].timeline, looked)})
+        with database.write() as connection:
+            active = store.active(connection)
+            found = correlate(signals, active, [], TOPO, now=now, window=timedelta(seconds=60), memory=memory)
+            memory = found.memory
+            for draft in found.opened:
+                store.add(connection, draft)
+            for changed in found.updated:
+                store.save(connection, changed)
+                for entry in changed.timeline:
+                    store.note(connection, changed.id, entry.kind, entry.text, entry.data)
+    now = START + timedelta(seconds=investigated)
+    store.transition("INC-1", IncidentStatus.INVESTIGATING, "looking")
+    try:
+        return store.get("INC-1")
+    finally:
+        database.close()
 
 
 @pytest.fixture
-def incident():
+def incident(tmp_path):
     return went_on(
+        tmp_path,
         (1.3, [departs("http_request_duration_seconds_sum", "shop", 1)]),
         (2.3, [departs("http_request_duration_seconds_sum", "shop", 2, value=11.0)]),
         # Measured before the recommendation, and known only after it: its scrape took its time.
@@ -86,7 +102,7 @@ def test_a_later_value_of_a_known_signal_is_not_seen(incident):
 def test_a_row_is_valid_and_tells_of_the_fault_in_gold_and_variant_alone(incident):
     variant = Variant(1, 5, SUBJECTS["checkouts_slow_disk"], "traffic_wave", 0.0)
     made = Recommendation(
-        id="REC-4-1", incident="INC-4", created_at=START + timedelta(seconds=4.2), abstained=Abstention(reason="r")
+        id="REC-1-1", incident="INC-1", created_at=START + timedelta(seconds=4.2), abstained=Abstention(reason="r")
     )
     session = Session("0-1", LOADS["base"], 60, (variant,))
     row = row_of(variant, session, incident, made, TOPO, [], {"strength": {"write_seconds_at_most": 2.5}})
@@ -103,7 +119,7 @@ def test_a_row_is_valid_and_tells_of_the_fault_in_gold_and_variant_alone(inciden
 
 def test_what_was_recommended_on_before_the_fault_showed_is_no_row_about_it(incident):
     variant = Variant(1, 5, SUBJECTS["kill_database"], "second_departure", 0.0)
-    made = Recommendation(id="REC-4-1", incident="INC-4", created_at=START + timedelta(seconds=4.2))
+    made = Recommendation(id="REC-1-1", incident="INC-1", created_at=START + timedelta(seconds=4.2))
     session = Session("0-1", LOADS["base"], 60, (variant,))
     with pytest.raises(ValueError, match="before the fault showed"):
         row_of(variant, session, incident, made, TOPO, [], {}, lambda signal: signal.service == "orders-db")
