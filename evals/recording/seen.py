@@ -14,8 +14,9 @@ def as_seen(incident: Incident, topology: Topology, until: datetime) -> Incident
     """The incident with nothing of what came after `until`: signals, and all that follows from them.
 
     A stored incident keeps of each fingerprint the first signal and the latest. Its timeline names the signals that it
-    was opened with, and says how many fingerprints each later arrival brought. Title, severity, services, labels and culprits are made anew, since a later
-    signal may have changed them. Raises ValueError where it had no signal by then.
+    was opened with, and says how many fingerprints each later arrival brought. Title, severity, services, labels and
+    culprits are made anew, since a later signal may have changed them. Raises ValueError where it had no signal by
+    then.
     """
     arrived = sum(_brought(entry) for entry in incident.timeline if entry.at <= until)
     draft = Draft(None, incident.environment)
