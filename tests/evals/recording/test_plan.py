@@ -1,10 +1,14 @@
 """What is recorded follows from the seed, the number and the subjects alone; the file can be continued."""
 
+from random import Random
+
 import pytest
 
+from evals.recording.alarms import alarm
 from evals.recording.noise import NOISES
 from evals.recording.plan import BLOCK, plan
 from evals.recording.subjects import SUBJECTS, subjects_of
+from evals.sandbox.config import SCRAPED
 from evals.sandbox.faults import FAULTS
 from models.domain.errors import BadInput
 
@@ -66,3 +70,11 @@ def test_the_truth_is_what_the_fault_declares_and_null_where_nothing_helps():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(BadInput, match=r"no 'meteor' to record: choose one of kill_service.*false_alarm"):
         subjects_of(["overload", "meteor"])
+
+
+@pytest.mark.parametrize("subject", ["false_alarm", "foreign_alert"])
+def test_every_alarm_is_about_something_that_is_watched(subject):
+    alarms = [alarm(subject, Random(seed)) for seed in range(200)]
+    assert len({one["name"] for one in alarms}) >= 6
+    watched = {(labels["service"], labels["process"]) for labels in SCRAPED.values()}
+    assert {(one["labels"]["service"], one["labels"]["process"]) for one in alarms} <= watched
