@@ -16,8 +16,8 @@ _FALSE = (
     ("WorkersBusy", "shop", "warning", "The shop's workers were busy for a moment."),
     ("CertificateExpired", "proxy", "critical", "The certificate check could not read the end of the certificate."),
 )
-"""Name, program, severity, words: each of a rule that there is, at a moment at which what it says is not so. The program
-is that whose series are watched: the database's are those of its exporter."""
+"""Name, program, severity, words: each of a rule that there is, at a moment at which what it says is not so. The
+program is that whose series are watched: the database's are those of its exporter."""
 _FOREIGN = (
     ("NewsletterNotSent", "shop", "warning", "The weekly newsletter has not left by nine o'clock."),
     ("TranslationsMissing", "shop", "warning", "Forty product texts have no Danish translation."),

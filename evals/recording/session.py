@@ -19,7 +19,7 @@ from evals.recording.rows import row_of
 from evals.recording.telemetry import recorded
 from evals.sandbox.client import Client
 from evals.sandbox.config import ENVIRONMENT, RUNBOOKS, SCRAPED, TOPOLOGY, scraped, write_settings
-from evals.sandbox.fault import Fault
+from evals.sandbox.fault import Fault, HeldRule
 from evals.sandbox.load import set_load
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.service import RunningService
@@ -114,7 +114,8 @@ class Stage:
         fault.inject()
         if fault.alert is None:
             return fault.service, None
-        if not self._poll(lambda: fault.alerting() or None, DETECT_SECONDS):
+        rule = HeldRule(fault)
+        if not self._poll(lambda: rule.fires() or None, DETECT_SECONDS):
             raise NotRecorded(f"the rule of {fault.alert} did not hold within {DETECT_SECONDS:.0f} s")
         labels = SCRAPED[fault.alert_from or fault.process]
         self._client.alert(fault.alert, labels | {"environment": ENVIRONMENT})

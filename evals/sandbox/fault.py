@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -17,6 +18,8 @@ from models.domain.errors import BadInput, Unavailable
 
 MEND_SECONDS = 20.0
 """For a program that was mended to serve again."""
+HOLDS_SECONDS = 3.0
+"""For which a rule of the monitoring must hold before its alert is sent."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,27 @@ class Fault(ABC):
     @abstractmethod
     def _break(self, pid: int) -> None:
         """Do the harm; `pid` leads the process group of the program that is broken."""
+
+
+class HeldRule:
+    """A rule of the monitoring that fires once it has held for HOLDS_SECONDS, as Prometheus's `for`.
+
+    Three scrapes: who is called by its alert finds in the telemetry what it is about.
+    """
+
+    def __init__(self, fault: Fault, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._fault, self._seconds = fault, seconds
+        self._since: float | None = None
+
+    def fires(self) -> bool:
+        """Asked again and again; whether it fires now."""
+        if not self._fault.alerting():
+            self._since = None
+            return False
+        now = self._seconds()
+        if self._since is None:
+            self._since = now
+        return now - self._since >= HOLDS_SECONDS
 
 
 class RestartFault(Fault):

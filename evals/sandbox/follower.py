@@ -12,7 +12,7 @@ from evals.sandbox.client import Client
 from evals.sandbox.config import ENVIRONMENT, SCRAPED
 from evals.sandbox.endings import Ended, check
 from evals.sandbox.episode import Attempt, Episode, EpisodeFailed, Event, Stage
-from evals.sandbox.fault import Fault
+from evals.sandbox.fault import Fault, HeldRule
 from evals.sandbox.scenarios import HandOver
 from evals.sandbox.telling import Said
 from models.domain.base import utc_now
@@ -77,7 +77,8 @@ class Follower:
         name = self._fault.alert
         if name is None:
             return
-        if self._poll(lambda: self._fault.alerting() or None, self._detect_within) is None:
+        rule = HeldRule(self._fault)
+        if self._poll(lambda: rule.fires() or None, self._detect_within) is None:
             raise EpisodeFailed(f"the rule of the alert {name} did not hold within {self._detect_within:.0f} s")
         self._client.alert(name, SCRAPED[self._told_by] | {"environment": ENVIRONMENT})
         self._reach("alerted", utc_now(), Said(f"{name} is sent by the monitoring"))

@@ -124,6 +124,7 @@ class Broken(Fault):
 def stage(tmp_path, monkeypatch):
     """Plays a subject; the service, and what was done to the fault in order."""
     monkeypatch.setattr(playing, "DETECT_SECONDS", 0.2)
+    monkeypatch.setattr("evals.sandbox.fault.HOLDS_SECONDS", 0.0)
     monkeypatch.setattr(playing, "_POLL", 0.01)
     service, sandbox, done, stop = Service(tmp_path), Sandbox(tmp_path), [], Event()
 

@@ -1,9 +1,11 @@
 """What a scenario is told and judged by, from what the REST API answers; live runs are in test_simulate."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from evals.sandbox import fault
 from evals.sandbox import follower as following
 from evals.sandbox.client import Client
 from evals.sandbox.follower import Follower
@@ -19,6 +21,7 @@ UNTRIED = HandOver(re.compile("nobody decided"), frozenset({ExecutionState.CANCE
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(following, "_POLL", 0.01)
+    monkeypatch.setattr(fault, "HOLDS_SECONDS", 0.0)
     monkeypatch.setattr(following, "LASTING_SECONDS", 0.05)
     monkeypatch.setattr(following, "TICKET_SECONDS", 0.3)
 
@@ -184,3 +187,10 @@ def test_scenarios_are_found_by_name_and_a_wrong_name_lists_them():
     assert extra.ending == "resolved"
     with pytest.raises(BadInput, match="no scenario 'flood': choose one of exhaust_connections, overload"):
         scenarios_of(["flood"])
+
+
+def test_a_rule_fires_once_it_has_held_without_a_pause(monkeypatch):
+    monkeypatch.setattr(fault, "HOLDS_SECONDS", 3.0)
+    holds, now = iter([True, True, False, True, True, True, True]), iter([0.0, 2.0, 4.0, 5.0, 6.0, 7.5])
+    rule = fault.HeldRule(SimpleNamespace(alerting=lambda: next(holds)), lambda: next(now))
+    assert [rule.fires() for _ in range(7)] == [False, False, False, False, False, False, True]
