@@ -19,7 +19,7 @@ from models.domain.errors import BadInput, Unavailable
 MEND_SECONDS = 20.0
 """For a program that was mended to serve again."""
 HOLDS_SECONDS = 3.0
-"""For which a rule of the monitoring must hold before its alert is sent."""
+"""After a rule of the monitoring first held, until its alert may be sent."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ class Fault(ABC):
 
 
 class HeldRule:
-    """A rule of the monitoring that fires once it has held for HOLDS_SECONDS, as Prometheus's `for`.
+    """A rule of the monitoring that fires when it holds HOLDS_SECONDS after it first held, or later.
 
-    Three scrapes: who is called by its alert finds in the telemetry what it is about.
+    Three scrapes: who is called by its alert finds in the telemetry what it is about. In between it may not hold for a
+    moment: some faults look at what came since the last look, and that may be too little.
     """
 
     def __init__(self, fault: Fault, seconds: Callable[[], float] = time.monotonic) -> None:
@@ -103,7 +104,6 @@ class HeldRule:
     def fires(self) -> bool:
         """Asked again and again; whether it fires now."""
         if not self._fault.alerting():
-            self._since = None
             return False
         now = self._seconds()
         if self._since is None:

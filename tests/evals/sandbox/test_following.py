@@ -189,8 +189,8 @@ def test_scenarios_are_found_by_name_and_a_wrong_name_lists_them():
         scenarios_of(["flood"])
 
 
-def test_a_rule_fires_once_it_has_held_without_a_pause(monkeypatch):
+def test_a_rule_fires_when_it_holds_again_after_its_time(monkeypatch):
     monkeypatch.setattr(fault, "HOLDS_SECONDS", 3.0)
-    holds, now = iter([True, True, False, True, True, True, True]), iter([0.0, 2.0, 4.0, 5.0, 6.0, 7.5])
+    holds, now = iter([False, True, True, False, False, True]), iter([1.0, 2.5, 5.0])
     rule = fault.HeldRule(SimpleNamespace(alerting=lambda: next(holds)), lambda: next(now))
-    assert [rule.fires() for _ in range(7)] == [False, False, False, False, False, False, True]
+    assert [rule.fires() for _ in range(6)] == [False, False, False, False, False, True]
