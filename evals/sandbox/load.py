@@ -16,9 +16,9 @@ class Load:
     checkout_share: float
 
 
-LOADS = {"base": Load(40.0, 0.3), "peak": Load(70.0, 0.9)}
-"""`peak` is a sale: nearly twice the customers, and most of them buy. Their checkouts alone take more time than one
-worker has."""
+LOADS = {"base": Load(30.0, 0.3), "peak": Load(70.0, 0.9)}
+"""`peak` is a sale: more than twice the customers, and most of them buy. Their checkouts alone take all the time of one
+worker."""
 
 
 def set_load(layout: Layout, load: str | Load) -> None:
