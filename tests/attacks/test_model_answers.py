@@ -79,7 +79,8 @@ def test_no_answer_makes_anything_easier_to_run(attack, guard, weight):
         with attack(name, weight):
             began = time.process_time()
             assisted = assist(INCIDENT, RANKED, PASSAGES, model=Adversary(answer), weight=weight)
-            assert time.process_time() - began < 1, "an answer must not keep the service busy"
+            # What a slow machine needs many times over, and far below what an answer that blows up would take.
+            assert time.process_time() - began < 30, "an answer must not keep the service busy"
             assert {one.candidate.hash for one in assisted.candidates} == set(before), "the catalogue stays as it is"
             assert len(assisted.candidates) == len(before)
             for one in assisted.candidates:
