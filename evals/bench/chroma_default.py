@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.minilm import installed, verified
-from retrieval.minilm_graph import build_graph
+from retrieval.minilm_graph import WIDTH, build_graph
 
 
 def passages_a_second(texts: Sequence[str], folder: Path) -> float:
@@ -55,6 +55,6 @@ def _encoder() -> bytes:
     del graph.node[last + 1 :]
     del graph.output[:]
     sides: list[int | str | None] = ["batch", "tokens"]
-    graph.output.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, [*sides, 384]))
+    graph.output.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, [*sides, WIDTH]))
     graph.input.append(helper.make_tensor_value_info("token_type_ids", TensorProto.INT64, sides))
     return bytes(model.SerializeToString())

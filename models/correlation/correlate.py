@@ -121,7 +121,7 @@ def _belongs_to_past(
         remnant = trace is not None and trace.since <= end
         if remnant and (signal.at - end <= CONTINUES or not harms_by_itself(signal)):
             return True
-        if fingerprint not in flapping and opens_alone(signal, trace.ticks if trace else 0.0):
+        if fingerprint not in flapping and opens_alone(signal, _ticks(signal, traces)):
             grouping.reopen(past.incident, signal)
             ended.remove(past)
             return True

@@ -83,8 +83,7 @@ class LiteLLMModel:
         sent = replace(question, user=hidden.text)
         key = self._key(sent)
         about = question.about or key[:16]
-        with self._or_unavailable():
-            kept = self._ledger.kept(key, self.name, about) if self._ledger else None
+        kept = self._kept(key, about)
         if kept is not None:
             reply = Reply(kept, cached=True)
             if heard:
@@ -148,6 +147,12 @@ class LiteLLMModel:
                     self._ledger.settle(number, took, failed=failed)
         return Reply(str(message.text), took.prompt_tokens, took.completion_tokens, took.cost)
 
+    def _kept(self, key: str, about: str) -> str | None:
+        if self._ledger is None:
+            return None
+        with self._or_unavailable():
+            return self._ledger.kept(key, self.name, about)
+
     def _reserve(self, about: str, most: Spent) -> int | None:
         if self._ledger:
             with self._or_unavailable():
@@ -178,9 +183,6 @@ class LiteLLMModel:
     @contextmanager
     def _or_unavailable(self) -> Iterator[None]:
         """A database that is away costs the model's help, not the recommendation: what cannot be noted is not asked."""
-        if self._ledger is None:
-            yield
-            return
         from sqlalchemy.exc import SQLAlchemyError
 
         try:

@@ -108,13 +108,16 @@ class Replica:
 
     def hold(self) -> None:
         """Return where the lease holds; where it may have ended, wait for the database's word. Raises Stopped."""
-        while self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS):
+        while self._may_be_over():
             self.renew()
 
     def confirm(self) -> None:
         """As `hold`, without waiting: raises Stopped where the lease is lost, SQLAlchemy's errors without an answer."""
-        if self._begun and self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS):
+        if self._begun and self._may_be_over():
             self.beat()
+
+    def _may_be_over(self) -> bool:
+        return self._seconds() - self._beat_at >= self._lease * (1 - 1 / BEATS)
 
     def renew(self) -> None:
         """Return with a whole lease ahead, however long the database is away. Raises Stopped."""

@@ -77,10 +77,10 @@ def test_no_answer_makes_anything_easier_to_run(attack, guard, weight):
     assert {decision.verdict for _, decision in before.values()} == set(Verdict), "the cases cover every verdict"
     for name, answer in ANSWERS.items():
         with attack(name, weight):
-            began = time.process_time()
+            began = time.thread_time()
             assisted = assist(INCIDENT, RANKED, PASSAGES, model=Adversary(answer), weight=weight)
-            # What a slow machine needs many times over, and far below what an answer that blows up would take.
-            assert time.process_time() - began < 30, "an answer must not keep the service busy"
+            # Of this thread: what others of the test run do meanwhile is not the answer's.
+            assert time.thread_time() - began < 1, "an answer must not keep the service busy"
             assert {one.candidate.hash for one in assisted.candidates} == set(before), "the catalogue stays as it is"
             assert len(assisted.candidates) == len(before)
             for one in assisted.candidates:

@@ -306,6 +306,7 @@ def test_a_run_that_outlived_the_service_is_waited_for_before_anyone_asks(world)
         assert world.executor().observe(one) is Effect.HAPPENED
         # Who observed has removed the run's folder, perhaps before the attempt read how it went.
         wait([attempt])
+    assert (world.folder / "note").read_text() == "hello\n"
 
 
 def test_a_run_that_writes_too_much_down_is_ended(world):

@@ -6,14 +6,7 @@ import pytest
 
 from tests.service.executors import script_parts, test_http_executor
 from tests.service.executors.script_parts import program
-
-
-class TakenOver(BaseException):
-    """As `Stopped`: it is no Exception, so that no executor takes it for a failure of the target."""
-
-
-def refused():
-    raise TakenOver
+from tests.service.taken_over import TakenOver, refused
 
 
 def test_a_program_is_not_started(tmp_path):

@@ -12,6 +12,7 @@ from models.domain.errors import BadInput
 from service.executors.sql import SqlExecutor
 from service.ports import Context, Effect, ExecutorError
 from tests.service.executors.sql_server import STATEMENTS, call, serve, until
+from tests.service.taken_over import TakenOver, refused
 
 
 @pytest.fixture
@@ -48,12 +49,6 @@ class TestWrite:
         assert server.execute("SELECT count(*) FROM history") == [(2,)]
 
     def test_of_a_worker_that_was_paused_until_another_took_over_is_rolled_back(self, server):
-        class TakenOver(BaseException):
-            pass
-
-        def refused():
-            raise TakenOver
-
         with pytest.raises(TakenOver):
             server.executor().act(replace(run("count-one"), confirm=refused))
         assert server.execute("SELECT count(*) FROM history") == [(0,)]

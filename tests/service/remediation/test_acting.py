@@ -17,6 +17,7 @@ from service.store.audit import AuditLog
 from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.state import KillSwitch
+from tests.service.taken_over import TakenOver, refused
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STEP = Step(uses="robot/push", arguments={})
@@ -318,15 +319,10 @@ class TestADryRun:
 
 
 class TestAReplicaThatWasTakenOver:
-    def test_it_does_not_act_although_it_had_begun_to(self, act, execution):
-        class TakenOver(BaseException):
-            pass
-
-        def refused():
-            raise TakenOver
-
+    @pytest.mark.parametrize("asked", ["ready", "still"], ids=["before an attempt", "right before the effect"])
+    def test_it_does_not_act_although_it_had_begun_to(self, act, execution, asked):
         robot = Robot()
-        actor = Actor({"robot": robot}, act.executions, lambda: START, ready=refused)
+        actor = Actor({"robot": robot}, act.executions, lambda: START, **{asked: refused})
         with pytest.raises(TakenOver):
             actor.act(execution, "act", STEP)
         assert robot.acts == 0
@@ -340,19 +336,6 @@ class TestAReplicaThatWasTakenOver:
         act.executions.record("EXE-1", marker)
         actor = Actor({"robot": robot}, act.executions, lambda: START, ended_by_the_other)
         assert actor.act(act.executions.get("EXE-1"), "act", STEP).detail == "by the other"
-        assert robot.acts == 0
-
-    def test_one_that_was_paused_right_before_the_effect_does_not_act_either(self, act, execution):
-        class TakenOver(BaseException):
-            pass
-
-        def refused():
-            raise TakenOver
-
-        robot = Robot()
-        actor = Actor({"robot": robot}, act.executions, lambda: START, still=refused)
-        with pytest.raises(TakenOver):
-            actor.act(execution, "act", STEP)
         assert robot.acts == 0
 
     def test_an_executor_may_ask_once_more_after_its_preparation(self, act, execution):

@@ -11,6 +11,7 @@ from models.domain.errors import BadInput
 from service.executors.kubernetes import KubernetesExecutor
 from service.executors.kubernetes_transport import account_client
 from service.ports import Call, Context, Effect, ExecutorError
+from tests.service.taken_over import TakenOver, refused
 
 CONTEXT = Context(clock=utc_now, secret=lambda reference: reference)
 
@@ -296,12 +297,6 @@ def test_every_verb_can_be_dry_run_snapshot_and_observed(cluster, executor, work
 
 
 def test_nothing_is_changed_by_a_worker_that_was_paused_until_another_took_over(cluster, executor, workload, call):
-    class TakenOver(BaseException):
-        pass
-
-    def refused():
-        raise TakenOver
-
     workload()
     with pytest.raises(TakenOver):
         executor.act(replace(call("scale", replicas=5), confirm=refused))
