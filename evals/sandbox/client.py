@@ -28,10 +28,10 @@ class Client:
                     return incident
         return None
 
-    def handed_over(self) -> list[str]:
-        """Those that are a person's."""
-        listed = self._service.get("/v1/incidents", environment="sandbox", status="escalated")["items"]
-        return [str(item["id"]) for item in listed]
+    def active(self) -> list[Incident]:
+        """Those that have not ended, as listed."""
+        listed = self._service.get("/v1/incidents", environment="sandbox")["items"]
+        return [one for one in map(Incident.model_validate, listed) if one.status in ACTIVE_STATUSES]
 
     def incident(self, identifier: str) -> Incident:
         """One incident, with its timeline."""

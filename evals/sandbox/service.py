@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from evals.sandbox import keeper
 from evals.sandbox.layout import HOST, free_ports
-from models.domain.errors import NotFound, Unavailable
+from models.domain.errors import Conflict, NotFound, Unavailable
 
 READY_SECONDS = 300.0
 """A cold first start builds the index and imports much; warm it takes below 5 s."""
@@ -62,7 +62,7 @@ class RunningService:
         keeper.release(self._process)
 
     def get(self, path: str, **parameters: str | int) -> Any:
-        """A GET's JSON. Raises NotFound, or Unavailable with the words of any other failure."""
+        """A GET's JSON. Raises NotFound, Conflict, or Unavailable with the words of any other failure."""
         return self._answer("GET", path, params=parameters)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -94,6 +94,8 @@ class RunningService:
             raise Unavailable(f"the service does not answer: {error}; its log: {self._last_line()}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise NotFound(f"{path}: {answer.text}")
+        if answer.status_code == httpx.codes.CONFLICT:
+            raise Conflict(f"{method} {path}: {answer.text}")
         if answer.is_error:
             raise Unavailable(f"{method} {path} was answered {answer.status_code}: {answer.text}")
         return answer.json()

@@ -10,26 +10,28 @@ from evals.sandbox.config import WARMUP_TICKS
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.service import RunningService
 from models.domain.errors import Conflict, Unavailable
-from models.domain.incident import ACTIVE_STATUSES, IncidentStatus
+from models.domain.incident import IncidentStatus
 
 SETTLE_SECONDS = 150.0
 CALM_TICKS = 15
 """Healthy ticks between two faults, so that the second is not read as the end of the first."""
-_WORKING = ACTIVE_STATUSES - {IncidentStatus.ESCALATED}
+_FOR_PEOPLE = (IncidentStatus.ESCALATED, IncidentStatus.AWAITING_APPROVAL)
 
 
 def settle(service: RunningService, sandbox: Sandbox) -> None:
     """Return when every series had its warm-up and nothing was wrong for CALM_TICKS scrapes.
 
-    What was handed to a person is resolved on the way, as the person would once all is mended: else the signals of the
-    next failure would join it, and nobody would work on them. Raises Unavailable where the service takes no samples, or
-    the sandbox does not become healthy.
+    What was handed to a person, or waits for one's approval, is resolved on the way, as the person would once all is
+    mended: else the signals of the next failure would join it, and nobody would work on them. Raises Unavailable where
+    the service takes no samples, or something stays unwell.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     calm_since: float | None = None
+    in_the_way = "it had no time to learn what is normal"
     while time.monotonic() < deadline:
         now = ticks(service)
-        if not sandbox.serving() or _at_work(service) or _handed_back(service):
+        if unrest := _unrest(service, sandbox):
+            in_the_way = unrest
             calm_since = None
         elif calm_since is None:
             calm_since = now
@@ -38,7 +40,7 @@ def settle(service: RunningService, sandbox: Sandbox) -> None:
         time.sleep(0.5)
     if ticks(service) == 0:
         raise Unavailable("the service scrapes no samples from the sandbox")
-    raise Unavailable(f"the sandbox was not healthy, or an incident stayed open, for {SETTLE_SECONDS:.0f} s")
+    raise Unavailable(f"not all was well for long enough within {SETTLE_SECONDS:.0f} s: {in_the_way}")
 
 
 def wait_until_serving(sandbox: Sandbox) -> None:
@@ -56,16 +58,14 @@ def ticks(service: RunningService) -> float:
     return seen.get("suture_samples_total", 0.0) / max(1.0, seen.get("suture_series", 0.0))
 
 
-def _handed_back(service: RunningService) -> bool:
-    """Whether there was anything that a person had."""
+def _unrest(service: RunningService, sandbox: Sandbox) -> str:
+    """What is not well, in words; empty where all is. What a person had is resolved."""
+    if not sandbox.serving():
+        return "the sandbox does not serve its customers"
     client = Client(service)
-    handed_over = client.handed_over()
-    for incident in handed_over:
-        with suppress(Conflict):  # its signals went quiet just now
-            client.resolve(incident, "mended by hand, as a person would")
-    return bool(handed_over)
-
-
-def _at_work(service: RunningService) -> bool:
-    listed = service.get("/v1/incidents", environment="sandbox")["items"]
-    return any(item["status"] in _WORKING for item in listed)
+    active = client.active()
+    for incident in active:
+        if incident.status in _FOR_PEOPLE:
+            with suppress(Conflict):  # it ended just now, or went on
+                client.resolve(incident.id, "mended by hand, as a person would")
+    return "; ".join(f"{one.id} ({one.title}) is {one.status}" for one in active)

@@ -70,6 +70,8 @@ class RecordedService:
         self.posted: list[tuple[str, Any]] = []
         self.before_incident: list[Any] = []
         """Called one after the other, one each time that the incidents are listed."""
+        self.on_post: Any = None
+        self.scrapes = 0
 
     def get(self, path: str, **_parameters: Any) -> Any:
         if path == "/v1/incidents":
@@ -90,6 +92,13 @@ class RecordedService:
 
     def post(self, path: str, body: Any) -> Any:
         self.posted.append((path, body))
+        if self.on_post:
+            self.on_post(path)
+
+    def metrics(self) -> dict[str, float]:
+        """One more scrape each time that they are read."""
+        self.scrapes += 1
+        return {"suture_samples_total": float(self.scrapes), "suture_series": 1.0}
 
     def opens(self, status: str, reason: str, *, postmortem: bool = False) -> None:
         """The incident, at its end."""
