@@ -92,8 +92,9 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     policies = load_policies(settings.policies, verb_catalogue())
     budget = error_budget(settings.error_budget_left, source, clock)
     guard = Guard(
-        policies, settings, kill_switch, executions, clock, autonomy=levels, limits=limits, error_budget=budget
-    )
+        policies, settings, kill_switch, executions, clock,
+        autonomy=levels, limits=limits, error_budget=budget, one_view=database.one_view,
+    )  # fmt: skip
     ledger = Ledger(database, clock, settings.model_budget, settings.model_cache)
     pipeline = Pipeline(
         settings=settings,

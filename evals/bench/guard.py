@@ -88,7 +88,10 @@ def _guard(folder: Path, own: Path | None, outcomes: int) -> Iterator[tuple[Guar
         levels = Levels(Autonomies(database, audit), executions, incidents, settings, utc_now)
         limits = Limits(database, settings.limits, Topology(), utc_now)
         switch = KillSwitch(database, audit)
-        yield Guard(policies, settings, switch, executions, utc_now, autonomy=levels, limits=limits), policies
+        guard = Guard(
+            policies, settings, switch, executions, utc_now, autonomy=levels, limits=limits, one_view=database.one_view
+        )  # fmt: skip
+        yield guard, policies
     finally:
         database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -36,8 +37,12 @@ class Guard:
         autonomy: Levels | None = None,
         limits: Holds | None = None,
         error_budget: Callable[[], float | None] | None = None,
+        one_view: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """`error_budget` gives the share that is left now; None where it cannot be measured."""
+        """`error_budget` gives the share that is left now; None where it cannot be measured.
+
+        What is asked of the others inside `one_view` is of one instant.
+        """
         self._policies = policies
         self._settings = settings
         self._kill_switch = kill_switch
@@ -46,6 +51,7 @@ class Guard:
         self._autonomy = autonomy
         self._limits = limits
         self._error_budget = error_budget
+        self._one_view = one_view
 
     def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:
         """Permit, needs approval (by whom, how many) or forbid, with the policies and the reason in words."""
@@ -72,9 +78,10 @@ class Guard:
 
     def refusal(self, candidate: Candidate) -> str | None:
         """Why nothing may start now, whatever the policies say."""
-        orders = self._orders(candidate, self._level(candidate))
-        if orders is None and self._limits is not None:
-            orders = _lasting(self._limits.look(candidate, self._clock()))
+        with self._one_view():
+            orders = self._orders(candidate, self._level(candidate))
+            if orders is None and self._limits is not None:
+                orders = _lasting(self._limits.look(candidate, self._clock()))
         return orders.reason if orders is not None else None
 
     def reconsider(self, execution: Execution) -> str | None:
@@ -169,8 +176,10 @@ class Guard:
         requested: bool,
         approvals: int = 0,
     ) -> dict[str, Any]:
-        level, record = self._earned(candidate)
-        hold, reach = self._limits.survey(candidate, now) if self._limits else (None, None)
+        with self._one_view():
+            level, record = self._earned(candidate)
+            hold, reach = self._limits.survey(candidate, now) if self._limits else (None, None)
+            refusal = self._orders(candidate, level) or _lasting(hold)
         around = Circumstances(
             mode=self._settings.mode_of(candidate.environment),
             level=level,
@@ -182,7 +191,6 @@ class Guard:
             approvals=approvals,
         )
         context = context_of(candidate, probability, now, around)
-        refusal = self._orders(candidate, level) or _lasting(hold)
         if refusal is None:
             return context
         return {**context, REFUSED: refusal.reason, REFUSED_FOR: refusal.concerns}

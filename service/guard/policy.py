@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cedarpy
@@ -22,12 +22,14 @@ from service.guard.policy_schema import (
     MESSAGES,
     Principal,
     Request,
-    cedar_context,
-    own_entities,
+    person_entity,
     schema_text,
     standing_entities,
+    target_entity,
 )
 from service.guard.probes import Probes
+
+_TARGETS_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Policies:
         self._actions = {*acts, *(f"message/{name}" for name in MESSAGES)}
         self._set = _parsed({policy.id: policy.form for policy in policies})
         self._entities = cedarpy.Entities.from_json_str(json.dumps(standing_entities(acts)))
+        # One decision asks about its target several times.
+        self._around = lru_cache(_TARGETS_KEPT)(self._with_target)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,13 +98,18 @@ class Policies:
     def _probe_set(self) -> cedarpy.PolicySet:
         return _parsed(self._probes.forms)
 
+    def _with_target(self, target: str, service: str, environment: str) -> cedarpy.Entities:
+        return self._entities.with_added_json_str(json.dumps([target_entity(target, service, environment)]))
+
     def _answer(self, policies: cedarpy.PolicySet, principal: Principal, request: Request) -> cedarpy.AuthzResult:
-        entities = self._entities.with_added_json_str(json.dumps(own_entities(principal, request)))
+        entities = self._around(request.target, request.service, request.environment)
+        if principal.type == "Person":
+            entities = entities.with_added_json_str(json.dumps([person_entity(principal)]))
         question = {
             "principal": principal.uid,
             "action": {"type": "Action", "id": request.action},
             "resource": {"type": "Target", "id": request.target},
-            "context": cedar_context(request.context),
+            "context": request.cedar_context,
         }
         return cedarpy.is_authorized(question, policies, entities)
 

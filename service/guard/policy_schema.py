@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cached_property
 from typing import Any
 
 from service.security.roles import Role
@@ -83,7 +84,12 @@ class Request:
     service: str
     environment: str
     context: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values by the names of CONTEXT; `time` as `cedar_time` writes it. Other names are left out."""
+    """JSON values by the names of CONTEXT; `time` as `context.at` writes it. Other names are left out."""
+
+    @cached_property
+    def cedar_context(self) -> dict[str, Any]:
+        """The context as Cedar reads it."""
+        return cedar_context(self.context)
 
 
 def schema_text(actions: Iterable[str]) -> str:
@@ -117,13 +123,14 @@ def standing_entities(actions: Iterable[str]) -> list[dict[str, Any]]:
     return entities + [_entity("Action", f"message/{name}", [("Action", MESSAGES_GROUP)]) for name in MESSAGES]
 
 
-def own_entities(principal: Principal, request: Request) -> list[dict[str, Any]]:
-    """The entities of one request alone."""
-    target = _entity("Target", request.target)
-    target["attrs"] = {"service": request.service, "environment": request.environment}
-    if principal.type != "Person":
-        return [target]
-    return [target, _entity("Person", principal.id, [("Role", role) for role in principal.roles])]
+def target_entity(target: str, service: str, environment: str) -> dict[str, Any]:
+    """What is acted on."""
+    return {**_entity("Target", target), "attrs": {"service": service, "environment": environment}}
+
+
+def person_entity(person: Principal) -> dict[str, Any]:
+    """A person, in their roles."""
+    return _entity("Person", person.id, [("Role", role) for role in person.roles])
 
 
 def cedar_context(values: Mapping[str, Any], kinds: Mapping[str, Any] = CONTEXT) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, text
 
 from models.domain.execution import FINAL_STATES, ExecutionState
 from models.domain.incident import ACTIVE_STATUSES
@@ -123,45 +125,36 @@ def _starts(
 ) -> tuple[Start, ...]:
     if not periods:
         return ()
-    began = executions.c.started_at
-    within = [
-        and_(began >= _stamp(now - per - _MARGIN), *([] if scope == "all" else [_same(scope, place)]))
-        for scope, per in periods.items()
-    ]
+    since = {f"since_{scope}": _stamp(now - per - _MARGIN) for scope, per in periods.items()}
     longest = _stamp(now - max(periods.values()) - _MARGIN)
-    rows = connection.execute(select(began, *_PLACE).where(began >= longest, or_(*within)))
+    rows = connection.execute(_started(tuple(periods)), asdict(place) | since | {"longest": longest})
     return tuple(Start(datetime.fromisoformat(str(at)), Place(*of)) for at, *of in rows)
 
 
-def _same(scope: Scope, place: Place) -> ColumnElement[bool]:
-    column = executions.c[scope] == getattr(place, scope)
+@cache
+def _started(scopes: tuple[Scope, ...]) -> Select[Any]:
+    began = executions.c.started_at
+    within = [
+        and_(began >= bindparam(f"since_{scope}"), *([] if scope == "all" else [_same(scope)])) for scope in scopes
+    ]
+    return select(began, *_PLACE).where(began >= bindparam("longest"), or_(*within))
+
+
+def _same(scope: str) -> ColumnElement[bool]:
+    column = executions.c[scope] == bindparam(scope)
     # A service is meant in its environment: shop in staging is not shop in production.
-    return and_(column, executions.c.environment == place.environment) if scope == "service" else column
+    return and_(column, executions.c.environment == bindparam("environment")) if scope == "service" else column
 
 
 def _active(connection: Connection) -> tuple[Active, ...]:
-    rows = connection.execute(select(executions.c.id, executions.c.candidate_hash, *_PLACE).where(_IS_ACTIVE))
-    return tuple(Active(identifier, digest, Place(*of)) for identifier, digest, *of in rows)
+    return tuple(Active(identifier, digest, Place(*of)) for identifier, digest, *of in connection.execute(_ACTING))
 
 
 def _doubts(connection: Connection, target: str) -> tuple[Doubt, ...]:
-    """Uncertain executions on the target whose incident was neither resolved nor closed since.
-
-    From the incidents that are active, of which there are few: no index leads from a target to them.
-    """
-    episode = incidents.c.document["episode"].as_integer()
-    uncertain = (
-        select(executions.c.id, executions.c.workflow, incidents.c.number, episode)
-        .join(incidents, incidents.c.number == executions.c.incident)
-        .where(
-            incidents.c.status.in_(list(ACTIVE_STATUSES)),
-            executions.c.state == ExecutionState.UNCERTAIN,
-            executions.c.target == target,
-        )
-    )
+    """Uncertain executions on the target whose incident was neither resolved nor closed since."""
     return tuple(
         Doubt(identifier, f"INC-{number}")
-        for identifier, workflow, number, now_in in connection.execute(uncertain)
+        for identifier, workflow, number, now_in in connection.execute(_UNCERTAIN, {"target": target})
         if not _of_an_earlier_episode(workflow, now_in)
     )
 
@@ -173,17 +166,29 @@ def _of_an_earlier_episode(workflow: str, episode: int) -> bool:
 
 
 def _outcomes(connection: Connection, candidate: Candidate, last: int) -> tuple[Ended, ...]:
-    query = (
-        select(outcomes.c.verified, outcomes.c.at)
-        .where(
-            outcomes.c.runbook == candidate.runbook,
-            outcomes.c.action == candidate.action,
-            outcomes.c.environment == candidate.environment,
-        )
-        .order_by(outcomes.c.at.desc())
-        .limit(last)
+    asked = {"runbook": candidate.runbook, "action": candidate.action, "environment": candidate.environment}
+    rows = connection.execute(_LAST_ENDED, {**asked, "last": last})
+    return tuple(Ended(verified, datetime.fromisoformat(at)) for verified, at in rows)
+
+
+# Made once: they are asked for every decision, and their making takes as long as their answer.
+_ACTING = select(executions.c.id, executions.c.candidate_hash, *_PLACE).where(_IS_ACTIVE)
+# From the incidents that are active, of which there are few: no index leads from a target to them.
+_UNCERTAIN = (
+    select(executions.c.id, executions.c.workflow, incidents.c.number, incidents.c.document["episode"].as_integer())
+    .join(incidents, incidents.c.number == executions.c.incident)
+    .where(
+        incidents.c.status.in_(list(ACTIVE_STATUSES)),
+        executions.c.state == ExecutionState.UNCERTAIN,
+        executions.c.target == bindparam("target"),
     )
-    return tuple(Ended(verified, datetime.fromisoformat(at)) for verified, at in connection.execute(query))
+)
+_LAST_ENDED = (
+    select(outcomes.c.verified, outcomes.c.at)
+    .where(*(outcomes.c[name] == bindparam(name) for name in ("runbook", "action", "environment")))
+    .order_by(outcomes.c.at.desc())
+    .limit(bindparam("last"))
+)
 
 
 def _stamp(at: datetime) -> str:

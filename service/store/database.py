@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,27 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # PostgreSQL's default shows each statement its own instant; SQLite's readers have one view anyway.
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_ONE_VIEW)
+        self._view: ContextVar[Connection | None] = ContextVar("view", default=None)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing is written."""
+        joined = self._view.get()
+        if joined is not None:
+            yield joined
+            return
         with self._reading.begin() as connection:
             yield connection
+
+    @contextmanager
+    def one_view(self) -> Iterator[None]:
+        """All that this thread reads inside the block is of one instant, and costs one transaction."""
+        with self.read() as connection:
+            token = self._view.set(connection)
+            try:
+                yield
+            finally:
+                self._view.reset(token)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from models.domain.base import Clock, Frozen, Time
 from models.domain.errors import BadInput, Conflict, NotFound
@@ -14,6 +14,8 @@ from service.store.database import ADMISSION, Database
 from service.store.tables import maintenance
 
 _PREFIX = "MNT-"
+# Made once: it is asked for every decision.
+_PLANNED = select(maintenance.c.number, maintenance.c.document).where(maintenance.c.ends_at > bindparam("now"))
 
 
 class MaintenanceWindow(Frozen):
@@ -101,8 +103,7 @@ class Maintenance:
 
 def planned(connection: Connection, now: datetime) -> list[MaintenanceWindow]:
     """The windows that have not ended, whether begun or not."""
-    query = select(maintenance.c.number, maintenance.c.document).where(maintenance.c.ends_at > _stamp(now))
-    return [_window(number, document) for number, document in connection.execute(query)]
+    return [_window(number, document) for number, document in connection.execute(_PLANNED, {"now": _stamp(now)})]
 
 
 def _number(identifier: str) -> int:

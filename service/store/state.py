@@ -12,11 +12,12 @@ from service.store.tables import detector_states, switches
 
 _KILL = "kill-switch"
 _MEMORY = "correlation-memory"
+_IS_ON = select(switches.c.value).where(switches.c.name == _KILL)
 
 
 def kill_switch_is_on(connection: Connection) -> bool:
     """Whether new executions are stopped, as the caller's transaction sees it."""
-    return bool(connection.execute(select(switches.c.value).where(switches.c.name == _KILL)).scalar())
+    return bool(connection.execute(_IS_ON).scalar())
 
 
 class KillSwitch:

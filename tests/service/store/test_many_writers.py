@@ -79,6 +79,16 @@ def test_one_view_of_everything_while_others_write(database, log):
     assert len(keys.all()) == 1
 
 
+def test_readings_of_one_view_are_of_one_instant_and_others_are_not_held_up(database, log):
+    switch = KillSwitch(database, log)
+    with database.one_view():
+        assert not switch.is_on()
+        at_once(lambda: switch.turn(True, "ann"))
+        assert not switch.is_on(), "one view"
+        assert at_once(switch.is_on) == [True], "of this thread only"
+    assert switch.is_on()
+
+
 def test_replicas_that_start_together_take_turns(database_url, make_settings):
     url = make_settings(database_url=database_url).database
     for opened in at_once(*[lambda: open_database(url)] * 4):
