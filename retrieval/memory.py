@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.vectors import Among, Entry, Vectors
+from retrieval.vectors import Among, Entry, Vectors, cosines
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class MemoryStore:
         if among.without:
             wanted &= ~np.isin(held.documents, list(among.without))
         rows = np.flatnonzero(wanted)
-        similarities = held.vectors[rows] @ vector
+        similarities = cosines(held.vectors[rows], vector)
         if count < len(rows):
             best = np.argpartition(-similarities, count)[:count]
             rows, similarities = rows[best], similarities[best]

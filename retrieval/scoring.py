@@ -16,7 +16,7 @@ from retrieval.fusion import Scores, fuse
 from retrieval.rerank import POOL, First, features, fits
 from retrieval.snapshot import Snapshot
 from retrieval.stores import Stores
-from retrieval.vectors import Among, Vectors, VectorStore
+from retrieval.vectors import Among, Vectors, VectorStore, cosines
 
 NEAREST = 256
 """Nearest entries of each kind that are asked of Chroma where the vectors are not held in memory; those beyond
@@ -114,7 +114,7 @@ class Query:
     def _dense(self) -> NDArray[np.float32]:
         """The cosine of every passage."""
         if held := self._snapshot.held:
-            return held.passages @ self._vector if len(held.passages) else np.empty(0, np.float32)
+            return cosines(held.passages, self._vector)
         best = _best(self._passage_lexical, np.flatnonzero(self._passage_lexical), LEXICAL_POOL)
         also = [self._snapshot.ids[row] for row in best]
         return self._nearest(
@@ -125,7 +125,7 @@ class Query:
     def _titles(self) -> NDArray[np.float32]:
         """The cosine of every document's title."""
         if held := self._snapshot.held:
-            return held.titles @ self._vector
+            return cosines(held.titles, self._vector)
         return self._nearest(self._stores.documents, self._snapshot.record_rows, self._snapshot.kinds)
 
     @cached_property
@@ -137,7 +137,7 @@ class Query:
 
     @cached_property
     def _usual(self) -> Scores:
-        return _similar(self._snapshot.sample.passages, self._vector)
+        return cosines(self._snapshot.sample.passages, self._vector)
 
     @cached_property
     def _passage_score(self) -> NDArray[np.float64]:
@@ -147,7 +147,7 @@ class Query:
     def _document_score(self) -> NDArray[np.float64]:
         sample = self._snapshot.sample
         usual_section = np.maximum.reduceat(self._usual, sample.first) if self._usual.size else self._usual
-        usual_title = _similar(sample.titles, self._vector)
+        usual_title = cosines(sample.titles, self._vector)
         return fuse(self._document_lexical, [(self._section, usual_section), (self._titles, usual_title)])
 
     def _nearest(
@@ -177,10 +177,6 @@ class Query:
             dense=float(self._dense[row]),
             lexical=float(self._passage_lexical[row]),
         )
-
-
-def _similar(sample: Vectors, vector: Vectors) -> Scores:
-    return sample @ vector if sample.size else np.empty(0, np.float32)
 
 
 def _best(score: Scores, rows: NDArray[np.intp], k: int) -> list[int]:

@@ -58,3 +58,12 @@ def matrix(store: VectorStore, ids: Sequence[str]) -> Vectors:
     """The vectors of those ids that exist, in the order of `ids`, shape [rows, dimension]; [0, 0] for none."""
     found = store.vectors(ids)
     return np.stack([found[id_] for id_ in ids if id_ in found]) if found else np.empty((0, 0), np.float32)
+
+
+def cosines(rows: Vectors, vector: Vectors) -> Vectors:
+    """The similarity of each row to `vector`, all of length 1: shape [rows].
+
+    Not by `@`: a BLAS library spreads so small a product over all cores and waits for each of them; where those are
+    busy, with the embedder's own threads for one, that takes many times as long as the product on one core.
+    """
+    return np.einsum("ij,j->i", rows, vector) if rows.size else np.empty(len(rows), np.float32)
