@@ -197,11 +197,12 @@ class Pipeline:
         return _present(self.actor, "actor").act(execution, name, step)
 
     def verify(self, execution: Execution, sleep: Callable[[float], None]) -> Verification:
-        """The measured answer to "is it better?"."""
+        """The measured answer to "is it better?". Where the target has given up, it is not waited for."""
         source = _present(self.source, "source")
-        return verify(
-            execution.candidate.verify, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL, sql=self.sql
-        )
+        checks = execution.candidate.verify
+        if execution.gave_up:
+            checks = tuple(check.model_copy(update={"within": timedelta(0)}) for check in checks)
+        return verify(checks, source, clock=self.clock, sleep=sleep, interval=_VERIFY_INTERVAL, sql=self.sql)
 
     def learn(self, record: Record) -> str:
         """Write the postmortem draft into the corpus, where the next similar incident finds it. Returns its id."""

@@ -112,11 +112,16 @@ class ExecutorError(SutureError):
     status = 502
     title = "execution failed"
 
-    def __init__(self, message: str, *, retriable: bool = False, effect: Effect = Effect.UNKNOWN) -> None:
-        """`retriable`: the same call may work later."""
+    def __init__(
+        self, message: str, *, retriable: bool = False, effect: Effect = Effect.UNKNOWN, final: bool = False
+    ) -> None:
+        """`retriable`: the same call may work later. `final`, of one that took effect: the target has given up, so that
+        health is measured once instead of waited for.
+        """
         super().__init__(message)
         self.retriable = retriable
         self.effect = effect
+        self.final = final
 
 
 class ExecutorClass(Protocol):

@@ -23,7 +23,7 @@ from evals.sandbox.fault import Fault, HeldRule
 from evals.sandbox.load import set_load
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.service import RunningService
-from evals.sandbox.warmup import SETTLE_SECONDS, ticks, wait_until_serving
+from evals.sandbox.warmup import CALM_TICKS, SETTLE_SECONDS, ticks, wait_until_serving
 from models.domain.base import utc_now
 from models.domain.errors import Conflict, NotFound, SutureError, Unavailable
 from models.domain.incident import ACTIVE_STATUSES, Incident
@@ -33,8 +33,6 @@ from runbooks import LIBRARY
 
 DETECT_SECONDS = 45.0
 """For an incident and its recommendation; a fault that shows later is not recorded."""
-CALM_TICKS = 8
-"""Healthy ticks between two incidents."""
 _POLL = 0.25
 
 

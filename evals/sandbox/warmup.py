@@ -13,7 +13,7 @@ from models.domain.errors import Conflict, Unavailable
 from models.domain.incident import IncidentStatus
 
 SETTLE_SECONDS = 150.0
-CALM_TICKS = 15
+CALM_TICKS = 8
 """Healthy ticks between two faults, so that the second is not read as the end of the first."""
 _FOR_PEOPLE = (IncidentStatus.ESCALATED, IncidentStatus.AWAITING_APPROVAL)
 

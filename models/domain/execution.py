@@ -135,6 +135,10 @@ class Verification(Frozen):
     took: Duration
 
 
+GAVE_UP = "gave_up"
+"""Among the outputs of an act that took effect and failed for good."""
+
+
 class StepRecord(Frozen):
     """One step of an execution as it was recorded: what was tried, and what came back."""
 
@@ -178,6 +182,11 @@ class Execution(Frozen):
     def begun(self) -> bool:
         """Whether its act was begun: only then may anything have been done."""
         return any(step.name == "act" and step.state == "started" for step in self.steps)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the target has given up since: health is then measured once, not waited for."""
+        return any(step.name == "act" and step.data.get(GAVE_UP) is True for step in self.steps)
 
 
 class Outcome(Frozen):

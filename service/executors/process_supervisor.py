@@ -133,7 +133,9 @@ class _Attempt:
         after = self._wait(_UP | STOPPED, "start")
         if after.state != "RUNNING":
             words = after.error or f"exit status {after.exit_status}"
-            raise ExecutorError(f"{self.name} did not stay up: {after.state}, {words}", effect=Effect.HAPPENED)
+            # Supervisor has tried as often as it is told to, and leaves it.
+            words = f"{self.name} did not stay up: {after.state}, {words}"
+            raise ExecutorError(words, effect=Effect.HAPPENED, final=True)
         return after
 
     def _change(self, method: Callable[[str, float], None], *, unless: str) -> None:

@@ -103,7 +103,8 @@ class SystemdManager:
             raise ExecutorError(str(error), effect=Effect.HAPPENED) from error  # systemctl said that it was done
         # The job is over: what is still (or again) on its way died and is being started anew.
         if verb != "stop" and now.active not in _RUNS | {"inactive"}:
-            raise ExecutorError(f"{name} did not stay up: {now}, result {now.result}", effect=Effect.HAPPENED)
+            words = f"{name} did not stay up: {now}, result {now.result}"
+            raise ExecutorError(words, effect=Effect.HAPPENED, final=now.active == "failed")
         pid_before = int(before.get("pid") or old.pid)
         return ProcessOutputs(name=name, pid=now.pid or None, state=now.active, before_pid=pid_before or None)
 

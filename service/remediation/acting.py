@@ -16,7 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from models.domain.base import Clock, Frozen
 from models.domain.errors import SutureError
-from models.domain.execution import Execution, StepRecord
+from models.domain.execution import GAVE_UP, Execution, StepRecord
 from models.domain.runbook import Step
 from service.ports import Call, Effect, Executor, ExecutorError
 from service.remediation.deadline import Overdue, call_within
@@ -267,7 +267,9 @@ def _worth_another(effect: Effect, error: Exception) -> bool:
 def _judged(effect: Effect, error: Exception) -> ActResult:
     """How an act ended that raised."""
     if effect is Effect.HAPPENED:
-        return ActResult(result="done", detail=f"the target says that the act happened, after: {_words(error)}")
+        detail = f"the target says that the act happened, after: {_words(error)}"
+        final = isinstance(error, ExecutorError) and error.final
+        return ActResult(result="done", detail=detail, outputs={GAVE_UP: True} if final else {})
     # One that is overdue is still at work: it may yet happen, whatever the target says now.
     if effect is Effect.ABSENT and not isinstance(error, Overdue):
         return ActResult(result="failed", detail=_words(error))

@@ -63,7 +63,7 @@ def test_restart_that_outlives_its_timeout_says_that_the_effect_is_unknown(execu
 def test_a_process_that_dies_at_once_is_a_failed_restart(executor):
     with pytest.raises(ExecutorError, match="dies did not stay up: FATAL") as caught:
         executor.act(call("restart", "dies"))
-    assert caught.value.effect is Effect.HAPPENED
+    assert (caught.value.effect, caught.value.final) == (Effect.HAPPENED, True)
 
 
 def test_stop_and_start_are_idempotent(executor):

@@ -1,9 +1,11 @@
 """Whole remediations on real DBOS, on both databases; effects are counted in the ledger that the target keeps."""
 
 import pytest
+from suture_test_plugin import Ledger
 
 from models.domain.execution import CancelRequest
 from models.domain.execution import ExecutionState as E
+from service.ports import Effect, ExecutorError
 from service.store.keys import Role
 
 
@@ -29,6 +31,24 @@ def test_a_permitted_action_runs_once_and_verified_health_resolves_the_incident(
         ("verify", "done"),
     ]  # fmt: skip
     assert suture.parts.audit.verify().breaks == ()
+
+
+def test_where_the_target_gives_up_health_is_measured_once_and_not_waited_for(start, make_runbook, monkeypatch):
+    make_runbook(within="10m")
+    suture = start()
+    suture.measure(0)
+    write = Ledger.act
+
+    def dies(self, call):
+        write(self, call)
+        raise ExecutorError("shop did not stay up: FATAL", effect=Effect.HAPPENED, final=True)
+
+    monkeypatch.setattr(Ledger, "act", dies)
+    incident = suture.ended(suture.alert(), "escalated")
+    [execution] = suture.executions(incident.id)
+    assert execution.state is E.FAILED
+    assert execution.verification.health == "not_healthy"
+    assert any("did not stay up" in step.detail for step in execution.steps)
 
 
 def test_the_ticket_tells_the_whole_story_and_is_closed(start, make_runbook):
