@@ -16,9 +16,10 @@ from models.localisation.culprits import role_of_signal
 CONTINUES = timedelta(minutes=1)
 """Signals of one fingerprint with no longer a gap than this are one continuing departure: four scrapes of 15 s."""
 
-
-TICKS = 5
-"""Ticks of silence after which something that was down had been up again."""
+DOWN_TICKS = 5
+"""Ticks of silence after which something that was down had been up again: what is down says so at every tick."""
+TICKS = 20
+"""Ticks of silence after which any other departure had ended: one that fades comes and goes, but not so rarely."""
 
 
 class Trace(Frozen):
@@ -55,14 +56,12 @@ class Trace(Frozen):
         )
 
     def _pause(self, signal: Signal) -> float:
-        """The longest silence, in seconds, after which it is still the same departure.
-
-        What is down says so at every tick: a few ticks of silence mean that it was up in between.
-        """
+        """The longest silence, in seconds, after which it is still the same departure."""
         longest = CONTINUES.total_seconds()
-        if self.every is None or signal.anomaly is None or role_of_signal(signal) is not Role.AVAILABILITY:
+        if self.every is None or signal.anomaly is None:
             return longest
-        return min(longest, TICKS * self.every)
+        ticks = DOWN_TICKS if role_of_signal(signal) is Role.AVAILABILITY else TICKS
+        return min(longest, ticks * self.every)
 
 
 class Memory(Frozen):

@@ -261,6 +261,25 @@ def test_what_falls_again_after_it_was_up_reopens_at_once(topology):
     assert [incident.id for incident in again.reopened] == ["INC-1"]
 
 
+def slow(service, seconds):
+    return signal_of(anomaly("http_request_duration_seconds_sum", "up", seconds, p=1e-9, service=service))
+
+
+@pytest.mark.parametrize(("silence", "seen"), [(15, {"shop"}), (25, {"shop", "orders-db"})])
+def test_what_was_slow_in_an_incident_that_ended_is_a_sign_of_the_next_once_it_was_well_between(
+    topology, silence, seen
+):
+    first = run([slow("orders-db", 0), shop_errors()], topology=topology)
+    memory = first.memory
+    for second in range(1, 10):
+        memory = run([slow("orders-db", second)], topology=topology, seconds=second, memory=memory).memory
+    past, now = ended(first.opened[0], 12), 9 + silence
+    other = signal_of(anomaly("pg_connections", "up", now, service="shop"))
+    signals = [slow("orders-db", now), slow("shop", now), other]
+    [opened] = run(signals, recent=[past], topology=topology, seconds=now, memory=memory).opened
+    assert {signal.service for signal in opened.signals} == seen
+
+
 def test_long_after_the_end_a_new_incident_opens(topology):
     past = ended(run([db_down()], topology=topology).opened[0], 60)
     result = run([db_down(7200)], recent=[past], topology=topology, seconds=7200)
