@@ -27,6 +27,7 @@ from service.store.state import CorrelationMemory, DetectorStates
 _log = logging.getLogger(__name__)
 
 _CORRELATE = "correlate"
+_WITH_PEOPLE = (IncidentStatus.ESCALATED, IncidentStatus.AWAITING_APPROVAL)
 
 
 class SignalReceipt(Frozen):
@@ -121,8 +122,8 @@ class Intake:
         with self._database.write() as connection:
             self._database.lock(connection, _CORRELATE)
             # While a remediation is on its way it decides how the incident ends.
-            handed_over = [i for i in self._incidents.active(connection) if i.status is IncidentStatus.ESCALATED]
-            for incident in quiet(handed_over, self._clock(), self._settings.resolve_after):
+            with_people = [i for i in self._incidents.active(connection) if i.status in _WITH_PEOPLE]
+            for incident in quiet(with_people, self._clock(), self._settings.resolve_after):
                 reason = "all of its signals went quiet"
                 self._incidents.transition_in(connection, incident.id, IncidentStatus.RESOLVED, reason)
                 resolved.append(incident.id)

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -136,7 +136,14 @@ class Installation:
         at = self.parts.clock().timestamp()
         self.parts.samples.append(Batch(at=at, series=({"__name__": metric},), values=np.array([value])))
 
-    def alert(self, name: str = "ShopBroken", service: str = "shop", **labels: str) -> str:
+    def alert(
+        self,
+        name: str = "ShopBroken",
+        service: str = "shop",
+        *,
+        status: Literal["firing", "resolved"] = "firing",
+        **labels: str,
+    ) -> str:
         """Send an alert; returns the id of its incident."""
         from models.domain.base import Severity
         from models.domain.signal import Signal, SignalKind
@@ -145,6 +152,7 @@ class Installation:
             kind=SignalKind.ALERT,
             name=name,
             at=self.parts.clock(),
+            status=status,
             labels={"service": service, **labels},
             severity=Severity.CRITICAL,
             text="requests fail",

@@ -10,20 +10,28 @@ from models.domain.base import Severity
 from models.domain.incident import Incident, IncidentStatus
 from models.domain.signal import Signal
 
-_MAY_RESOLVE = frozenset({IncidentStatus.OPEN, IncidentStatus.INVESTIGATING, IncidentStatus.ESCALATED})
+_S = IncidentStatus
+_MAY_RESOLVE = frozenset({_S.OPEN, _S.INVESTIGATING, _S.ESCALATED, _S.AWAITING_APPROVAL})
 
 
 def quiet(active: Iterable[Incident], now: datetime, resolve_after: timedelta) -> tuple[Incident, ...]:
     """The incidents of which every signal is resolved, or was silent for `resolve_after`.
 
-    Only those on which nothing is being done; the caller leaves out those with an execution. A departure that is no
-    harm (severity info) does not hold an incident open in which others were.
+    Only those on which nothing is being done; the caller leaves out those with an execution that has begun. A departure
+    that is no harm (severity info) does not hold an incident open in which others were. While people are asked whether
+    to act, an alert is over only where its sender says so: one that is sent once is silent ever after.
     """
+
+    def over(signal: Signal, incident: Incident) -> bool:
+        if signal.status == "resolved":
+            return True
+        may_be_silent = signal.anomaly is not None or incident.status is not _S.AWAITING_APPROVAL
+        return may_be_silent and now - signal.at >= resolve_after
+
     return tuple(
         incident
         for incident in active
-        if incident.status in _MAY_RESOLVE
-        and all(signal.status == "resolved" or now - signal.at >= resolve_after for signal in _holding(incident))
+        if incident.status in _MAY_RESOLVE and all(over(signal, incident) for signal in _holding(incident))
     )
 
 

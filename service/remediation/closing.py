@@ -15,7 +15,7 @@ from service.remediation.tickets import TicketOutbox
 from service.store.executions import Executions
 from service.store.incidents import Incidents
 
-TAKEN = "a person has the incident now"
+TAKEN = "a person has the incident now, or it is over"
 
 
 class Closing:

@@ -295,6 +295,16 @@ def test_quiet_waits_for_silence_and_leaves_incidents_in_work(topology):
     assert quiet([working], at(3000), timedelta(minutes=5)) == ()
 
 
+def test_while_people_are_asked_an_alert_that_was_sent_once_is_not_over(topology):
+    asked = {"status": IncidentStatus.AWAITING_APPROVAL}
+    measured = stored(run([db_down()], topology=topology).opened[0], **asked)
+    assert quiet([measured], at(300), timedelta(minutes=5)) == (measured,)
+    told = run([alert("ShopDown", service="shop")], topology=topology).opened[0]
+    assert quiet([stored(told, **asked)], at(3000), timedelta(minutes=5)) == ()
+    over = told.model_copy(update={"signals": (*told.signals, alert("ShopDown", 10, "resolved", service="shop"))})
+    assert quiet([stored(over, **asked)], at(10), timedelta(minutes=5)) != ()
+
+
 def test_a_storm_of_2000_alerts_is_one_incident_a_cause():
     # Three causes: in each third of the services everything depends on one.
     services = {f"s{i}": Service(depends_on=(f"s{i // 20 * 20}",) if i % 20 else ()) for i in range(60)}

@@ -66,6 +66,20 @@ def test_while_it_waits_for_people_the_execution_is_cancelled(start, make_runboo
     assert suture.ledger() == []
 
 
+def test_nobody_is_asked_any_more_about_what_is_over(start, make_runbook):
+    make_runbook()
+    suture = start(mode="approve", resolve_after="1ms")
+    suture.measure(1)
+    incident = suture.ended(suture.alert(), "awaiting_approval").id
+    suture.parts.intake.resolve_quiet()
+    assert suture.parts.incidents.get(incident).status is S.AWAITING_APPROVAL, "an alert that was sent once"
+    suture.alert(status="resolved")
+    suture.ended(incident, "resolved")
+    assert ended_execution(suture, incident).state is E.CANCELLED
+    workflow_is_over(suture, incident)
+    assert suture.ledger() == []
+
+
 def test_between_the_approval_and_the_act_nothing_is_begun(start, make_runbook, monkeypatch):
     make_runbook()
     suture = start(mode="approve")
