@@ -65,10 +65,11 @@ def decided(execution: Execution, *, first: bool = True) -> Said:
 
 
 def done(execution: Execution, act: StepRecord) -> Said:
-    """What was done, with the process ids where it was a process."""
+    """What was done, with the process ids where it was a process, and what the target said against it."""
     pids = [str(act.data[key]) for key in ("before_pid", "pid") if act.data.get(key)]
     changed = f", process id {' → '.join(pids)}" if len(pids) == 2 else ""
-    return Said(f"{execution.candidate.uses} on {execution.candidate.target}{changed}")
+    against = (act.detail,) if act.detail not in ("", "done") else ()
+    return Said(f"{execution.candidate.uses} on {execution.candidate.target}{changed}", against)
 
 
 def verified(execution: Execution) -> Said:

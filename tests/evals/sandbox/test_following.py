@@ -76,6 +76,16 @@ def test_the_second_candidate_is_told_after_the_first_was_rolled_back(service, f
     ]  # fmt: skip
 
 
+def test_what_the_target_said_against_an_act_is_told(service, follow):
+    tried = execution(1, "failed")
+    said = "the target says that the act happened, after: shop did not stay up: FATAL"
+    acted = tuple(step.model_copy(update={"detail": said}) if step.state == "done" else step for step in tried.steps)
+    answers(service, status="escalated", reason="r", executions=lambda: (tried.model_copy(update={"steps": acted}),))
+    _, events = follow(hand_over=TRIED)
+    [done] = [event for event in events if event.stage == "done"]
+    assert done.details == (said,)
+
+
 def test_what_was_resolved_must_have_been_measured_and_the_target_must_serve(service, follow):
     answers(service, status="resolved", reason="r", executions=lambda: (execution(1, "failed"),))
     assert "without a verification that measured health" in follow()[0].failure
