@@ -67,10 +67,23 @@ def check(source: str, root: str, fields: frozenset[str]) -> None:
     for name in program.variables():
         if name != root and name not in bound:
             raise BadExpression(f"there is no {name!r}; an expression here reads `{root}`")
-    for match in re.finditer(rf"(?<![\w.]){root}\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*«([^»]*)»\s*\])", bare):
+    for match in _field_of(root).finditer(bare):
         field = match[1] or match[2]
         if field not in fields:
             raise BadExpression(f"`{root}` has no field {field!r}; it has {', '.join(sorted(fields))}")
+
+
+@lru_cache(maxsize=4096)
+def fields_read(source: str, root: str) -> tuple[str, ...] | None:
+    """The fields of the variable `root` on which the expression's value depends, in order; None: perhaps on all."""
+    bare = _without_texts(source)
+    fields = [match[1] or match[2] for match in _field_of(root).finditer(bare)]
+    whole = len(re.findall(rf"(?<![\w.]){root}\b", bare)) > len(fields)
+    return None if whole else tuple(sorted(set(fields)))
+
+
+def _field_of(root: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){root}\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*«([^»]*)»\s*\])")
 
 
 def value_of(source: str, variables: Variables) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from models.domain.runbook import Runbook
 from models.domain.signal import Signal
-from runbooks.expressions import BadExpression, NoValue, Variables, check, value_of
+from runbooks.expressions import BadExpression, NoValue, Variables, check, fields_read, value_of
 
 SIGNAL_FIELDS = frozenset(
     {"kind", "name", "metric", "labels", "value", "text", "direction", "severity", "service", "environment", "score"}
@@ -31,7 +32,12 @@ def check_trigger(source: str) -> None:
 
 
 def signal_variables(signal: Signal) -> Variables:
-    """A signal as triggers see it. `score` is the anomaly's, in [0, 1]."""
+    """A signal as triggers see it."""
+    return Variables(signal=signal_values(signal))
+
+
+def signal_values(signal: Signal) -> dict[str, Any]:
+    """The fields that a signal has. `score` is the anomaly's, in [0, 1]."""
     values = {
         "kind": signal.kind.value,
         "name": signal.name,
@@ -45,7 +51,7 @@ def signal_variables(signal: Signal) -> Variables:
         "environment": signal.environment,
         "score": signal.anomaly.score if signal.anomaly else None,
     }
-    return Variables(signal={name: value for name, value in values.items() if value is not None})
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def matches(source: str, signal: Variables) -> bool:
@@ -62,11 +68,44 @@ def matches(source: str, signal: Variables) -> bool:
 def matching(runbooks: Sequence[Runbook], signals: Sequence[Signal]) -> tuple[TriggerMatch, ...]:
     """Every trigger that matched a firing signal, in the order of the runbooks."""
     firing = {signal.fingerprint: signal for signal in signals if signal.status == "firing"}
-    seen = [(signal, signal_variables(signal)) for signal in firing.values()]
+    seen = [_Seen(signal) for signal in firing.values()]
     return tuple(
-        TriggerMatch(runbook.id, trigger, signal.fingerprint, signal.name)
+        TriggerMatch(runbook.id, trigger, one.signal.fingerprint, one.signal.name)
         for runbook in runbooks
         for trigger in runbook.triggers
-        for signal, variables in seen
-        if matches(trigger, variables)
+        for one in seen
+        if one.matches(trigger)
     )
+
+
+_ANSWERS: dict[tuple[str, tuple[Any, ...]], bool] = {}
+"""What triggers say that read only what signals have in common from one recommendation to the next: by the trigger and
+the values of the fields that it reads."""
+_ANSWERS_AT_MOST = 50_000
+_OF_THE_MOMENT = frozenset({"value", "text", "score"})
+
+
+class _Seen:
+    """A signal that every trigger is asked about."""
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self._values = signal_values(signal)
+        self._variables = Variables(signal=self._values)
+        self._keys = {
+            name: tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+            for name, value in self._values.items()
+        }
+
+    def matches(self, trigger: str) -> bool:
+        fields = fields_read(trigger, "signal")
+        if fields is None or not _OF_THE_MOMENT.isdisjoint(fields):
+            return matches(trigger, self._variables)
+        key = trigger, tuple(self._keys.get(name) for name in fields)
+        answer = _ANSWERS.get(key)
+        if answer is None:
+            answer = matches(trigger, self._variables)
+            if len(_ANSWERS) >= _ANSWERS_AT_MOST:
+                _ANSWERS.clear()
+            _ANSWERS[key] = answer
+        return answer
