@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Case:
     on: str
     accepted: bool = False
     incident: str | None = None
+    alerted_at: datetime | None = None
+    """When its alert was sent first: one that is sent again says the same, as a sender's retry does."""
     said: bool = False
     cut: bool = False
     """A kill came between the marker of an act and its record."""
@@ -90,8 +93,9 @@ class Site:
 
     def send(self, case: Case, life: Life) -> bool:
         """Send the case's alert until it is acknowledged; False where the worker died first."""
+        case.alerted_at = case.alerted_at or utc_now()
         with suppress(Died):
-            incident = life.ask("alert", case.name, alert=case.kind.name, on=case.on)
+            incident = life.ask("alert", case.name, alert=case.kind.name, on=case.on, at=case.alerted_at.isoformat())
             case.accepted, case.incident = True, incident or case.incident
         return case.accepted
 

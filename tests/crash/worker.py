@@ -148,7 +148,8 @@ class _Worker:
         # An environment of its own: what one case taught of its action must not change what the next one may do.
         labels = {"service": asked["case"], "environment": asked["case"], "on": asked["on"]}
         signal_ = Signal(
-            kind=SignalKind.ALERT, name=asked["alert"], at=self._parts.clock(), labels=labels,
+            kind=SignalKind.ALERT, name=asked["alert"], at=datetime.fromisoformat(asked["at"]) + self._clock.shift,
+            labels=labels,
             severity=Severity.CRITICAL, text="requests fail",
         )  # fmt: skip
         return self._parts.intake.signals([signal_])[0].incident
