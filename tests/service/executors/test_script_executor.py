@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from service.executors.outlived import running
 from service.ports import Effect, ExecutorError
 from tests.service.executors.script_parts import call, ended, make, program
 
@@ -112,6 +113,8 @@ def test_a_program_that_outlived_its_service_is_waited_for_before_it_is_asked(tm
     key = {"SUTURE_IDEMPOTENCY_KEY": "exec-1:act"}
     with subprocess.Popen(argv, env=key, start_new_session=True) as outlived:
         try:
+            while not running("exec-1:act") and outlived.poll() is None:
+                time.sleep(0.01)  # the system shows a program's environment a moment after its start
             asked = make(sleeper={**sleeper, "idempotent": True}).observe(call("sleeper", timeout=timeout))
             assert asked is effect
             assert (outlived.poll() is not None) == (effect is Effect.REPEATABLE)
