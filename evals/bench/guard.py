@@ -56,7 +56,7 @@ def _measured(name: str, folder: Path, policies: Path | None, outcomes: int) -> 
         decisions = timed([partial(guard.decide, ranked)] * _DECISIONS)
     request = Request("process/restart", "process:shop", "shop", "bench", made.context)
     answers = timed([partial(asked.ask, AUTOPILOT, request)] * _DECISIONS)
-    note = f"{len(asked.names)} policies, {outcomes:,} outcomes; peer: one answer of Cedar, of 4 asked"
+    note = f"{len(asked.names)} policies, {outcomes:,} outcomes; peer: one answer of Cedar, of 3 asked"
     return percentiles(name, decisions, answers, note)
 
 
