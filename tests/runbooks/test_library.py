@@ -43,9 +43,11 @@ def test_a_service_that_is_down_is_restarted(library, catalogue, incident, anoma
     )
     chosen, every = offered(library, catalogue, incident(("shop",), SHOP, *signals))
     assert [(candidate.runbook, candidate.uses, candidate.arguments["name"]) for candidate in chosen] == [
-        ("service-down", "process/restart", "shop")
+        ("service-down", "process/restart", "shop"),
+        ("service-not-answering", "process/restart", "shop"),
     ]
-    (candidate,) = chosen
+    candidate, if_it_hangs = chosen
+    assert "scrape_duration_seconds" in if_it_hangs.preconditions[1].query, "what tells the two apart"
     assert candidate.preconditions[0].query == 'up{service="shop",process="shop"}'
     assert candidate.verify[0].query == candidate.preconditions[0].query
     assert candidate.verify[0].condition == "== 1"
