@@ -48,12 +48,12 @@ class Variables:
     """
 
     def __init__(self, **values: Any) -> None:
-        self._values = values
+        self.values = values
 
     @cached_property
     def context(self) -> cel.Context:
         """For the engine. Raises TypeError or ValueError where CEL has no such value."""
-        return cel.Context(self._values)
+        return cel.Context(self.values)
 
 
 def check(source: str, root: str, fields: frozenset[str]) -> None:

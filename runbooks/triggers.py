@@ -32,12 +32,7 @@ def check_trigger(source: str) -> None:
 
 
 def signal_variables(signal: Signal) -> Variables:
-    """A signal as triggers see it."""
-    return Variables(signal=signal_values(signal))
-
-
-def signal_values(signal: Signal) -> dict[str, Any]:
-    """The fields that a signal has. `score` is the anomaly's, in [0, 1]."""
+    """A signal as triggers see it. `score` is the anomaly's, in [0, 1]."""
     values = {
         "kind": signal.kind.value,
         "name": signal.name,
@@ -51,7 +46,7 @@ def signal_values(signal: Signal) -> dict[str, Any]:
         "environment": signal.environment,
         "score": signal.anomaly.score if signal.anomaly else None,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return Variables(signal={name: value for name, value in values.items() if value is not None})
 
 
 def matches(source: str, signal: Variables) -> bool:
@@ -90,11 +85,10 @@ class _Seen:
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
-        self._values = signal_values(signal)
-        self._variables = Variables(signal=self._values)
+        self._variables = signal_variables(signal)
         self._keys = {
             name: tuple(sorted(value.items())) if isinstance(value, Mapping) else value
-            for name, value in self._values.items()
+            for name, value in self._variables.values["signal"].items()
         }
 
     def matches(self, trigger: str) -> bool:

@@ -14,7 +14,7 @@ from models.correlation.correlate import REOPEN_WITHIN
 from models.detection.batch import Batch
 from models.domain.base import Clock, Frozen
 from models.domain.errors import Unavailable
-from models.domain.incident import Incident, IncidentStatus
+from models.domain.incident import WITH_PEOPLE_STATUSES, Incident, IncidentStatus
 from models.domain.signal import Signal
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -27,7 +27,6 @@ from service.store.state import CorrelationMemory, DetectorStates
 _log = logging.getLogger(__name__)
 
 _CORRELATE = "correlate"
-_WITH_PEOPLE = (IncidentStatus.ESCALATED, IncidentStatus.AWAITING_APPROVAL)
 
 
 class SignalReceipt(Frozen):
@@ -122,7 +121,7 @@ class Intake:
         with self._database.write() as connection:
             self._database.lock(connection, _CORRELATE)
             # While a remediation is on its way it decides how the incident ends.
-            with_people = [i for i in self._incidents.active(connection) if i.status in _WITH_PEOPLE]
+            with_people = [i for i in self._incidents.active(connection) if i.status in WITH_PEOPLE_STATUSES]
             for incident in quiet(with_people, self._clock(), self._settings.resolve_after):
                 reason = "all of its signals went quiet"
                 self._incidents.transition_in(connection, incident.id, IncidentStatus.RESOLVED, reason)

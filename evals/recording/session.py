@@ -23,10 +23,10 @@ from evals.sandbox.fault import Fault, HeldRule
 from evals.sandbox.load import set_load
 from evals.sandbox.sandbox import Sandbox
 from evals.sandbox.service import RunningService
-from evals.sandbox.warmup import CALM_TICKS, SETTLE_SECONDS, ticks, wait_until_serving
+from evals.sandbox.warmup import CALM_TICKS, NOT_SERVING, wait_for_calm, wait_until_serving
 from models.domain.base import utc_now
 from models.domain.errors import Conflict, NotFound, SutureError, Unavailable
-from models.domain.incident import ACTIVE_STATUSES, Incident
+from models.domain.incident import Incident
 from models.domain.recommendation import Recommendation
 from models.domain.topology import Topology
 from runbooks import LIBRARY
@@ -145,18 +145,13 @@ class Stage:
 
     def _calm(self, pause: float) -> None:
         """Return when the service has had its warm-up and nothing was wrong for CALM_TICKS and `pause` seconds."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        calm_since: float | None = None
-        while time.monotonic() < deadline:
-            now = ticks(self._service)
-            if not self._sandbox.serving() or self._close_all():
-                calm_since = None
-            elif calm_since is None:
-                calm_since = now
-            elif now >= self._session.warmup and now - calm_since >= CALM_TICKS + pause:
-                return
-            self._sleep(0.5)
-        raise Unavailable(f"the sandbox was not calm for {SETTLE_SECONDS:.0f} s")
+
+        def unrest() -> str:
+            if not self._sandbox.serving():
+                return NOT_SERVING
+            return "incidents open again and again" if self._close_all() else ""
+
+        wait_for_calm(self._service, unrest, self._sleep, warmup=self._session.warmup, calm=CALM_TICKS + pause)
 
     def _close_all(self) -> int:
         """Close every incident, so that the next fault opens its own; how many there were.
@@ -164,11 +159,10 @@ class Stage:
         One that is closed, not resolved, is not opened again and leaves no postmortem: the next recommendation knows
         nothing of it.
         """
-        listed = self._service.get("/v1/incidents", environment=ENVIRONMENT)["items"]
-        active = [item["id"] for item in listed if item["status"] in ACTIVE_STATUSES]
-        for identifier in active:
+        active = self._client.active()
+        for incident in active:
             with suppress(Conflict, NotFound, Unavailable):
-                self._service.post(f"/v1/incidents/{identifier}/close", {"reason": "recorded"})
+                self._service.post(f"/v1/incidents/{incident.id}/close", {"reason": "recorded"})
         return len(active)
 
     def _poll(self, look: Callable[[], Any], seconds: float) -> Any:

@@ -20,8 +20,7 @@ class Client:
 
     def incident_of(self, affected: str, since: datetime) -> Incident | None:
         """The incident that names a service and to which something happened since."""
-        for item in self._service.get("/v1/incidents", environment="sandbox")["items"]:
-            listed = Incident.model_validate(item)
+        for listed in self._listed():
             if affected in listed.services and listed.updated_at >= since:
                 incident = self.incident(listed.id)
                 if incident.status in ACTIVE_STATUSES or (incident.ended_at or since) > since:
@@ -30,8 +29,12 @@ class Client:
 
     def active(self) -> list[Incident]:
         """Those that have not ended, as listed."""
-        listed = self._service.get("/v1/incidents", environment="sandbox")["items"]
-        return [one for one in map(Incident.model_validate, listed) if one.status in ACTIVE_STATUSES]
+        return [one for one in self._listed() if one.status in ACTIVE_STATUSES]
+
+    def _listed(self) -> list[Incident]:
+        return [
+            Incident.model_validate(item) for item in self._service.get("/v1/incidents", environment="sandbox")["items"]
+        ]
 
     def incident(self, identifier: str) -> Incident:
         """One incident, with its timeline."""

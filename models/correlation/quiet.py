@@ -21,18 +21,20 @@ def quiet(active: Iterable[Incident], now: datetime, resolve_after: timedelta) -
     that is no harm (severity info) does not hold an incident open in which others were. While people are asked whether
     to act, an alert is over only where its sender says so: one that is sent once is silent ever after.
     """
-
-    def over(signal: Signal, incident: Incident) -> bool:
-        if signal.status == "resolved":
-            return True
-        may_be_silent = signal.anomaly is not None or incident.status is not _S.AWAITING_APPROVAL
-        return may_be_silent and now - signal.at >= resolve_after
-
     return tuple(
         incident
         for incident in active
-        if incident.status in _MAY_RESOLVE and all(over(signal, incident) for signal in _holding(incident))
+        if incident.status in _MAY_RESOLVE
+        and all(
+            signal.status == "resolved" or _silent(signal, incident, now, resolve_after)
+            for signal in _holding(incident)
+        )
     )
+
+
+def _silent(signal: Signal, incident: Incident, now: datetime, resolve_after: timedelta) -> bool:
+    counts = signal.anomaly is not None or incident.status is not _S.AWAITING_APPROVAL
+    return counts and now - signal.at >= resolve_after
 
 
 def _holding(incident: Incident) -> list[Signal]:

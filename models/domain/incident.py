@@ -44,6 +44,9 @@ ACTIVE_STATUSES = frozenset(_S) - {_S.RESOLVED, _S.CLOSED}
 WORKING_STATUSES = ACTIVE_STATUSES - {_S.ESCALATED}
 """Statuses in which Suture works on an incident; in the others it ended, or is a person's."""
 
+WITH_PEOPLE_STATUSES = frozenset({_S.ESCALATED, _S.AWAITING_APPROVAL})
+"""Statuses in which people have the next word."""
+
 
 class Impact(Frozen):
     """Who suffers, and how much."""

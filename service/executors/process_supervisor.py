@@ -132,9 +132,9 @@ class _Attempt:
             self._change(self.server.start, unless="ALREADY_STARTED")
         after = self._wait(_UP | STOPPED, "start")
         if after.state != "RUNNING":
-            words = after.error or f"exit status {after.exit_status}"
             # Supervisor has tried as often as it is told to, and leaves it.
-            words = f"{self.name} did not stay up: {after.state}, {words}"
+            why = after.error or f"exit status {after.exit_status}"
+            words = f"{self.name} did not stay up: {after.state}, {why}"
             raise ExecutorError(words, effect=Effect.HAPPENED, final=True)
         return after
 
