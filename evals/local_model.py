@@ -33,10 +33,14 @@ CONTEXT = 8_192
 START_SECONDS = 60.0
 
 
+class NotInstalled(BadInput):
+    """The extra `local-model` is not there."""
+
+
 def weights() -> Path:
     """The model's file, found without importing the package that brings it.
 
-    Raises BadInput where the extra is not installed or the file is not the pinned one.
+    Raises NotInstalled where the extra is absent, BadInput where the file is not the pinned one.
     """
     try:
         files = metadata.files(DISTRIBUTION) or []
@@ -44,7 +48,7 @@ def weights() -> Path:
         files = []
     found = next((Path(str(file.locate())) for file in files if file.name == FILE), None)
     if found is None or util.find_spec("xllamacpp") is None:
-        raise BadInput("the local model is not installed; install suture[local-model]")
+        raise NotInstalled("the local model is not installed; install suture[local-model]")
     with found.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != SHA256:

@@ -102,7 +102,8 @@ def _authenticate(request: Request) -> Key:
 def bootstrap(keys: Keys, state_dir: Path) -> Path | None:
     """Make the first admin key where there is none, in a file that only its owner reads; returns that file.
 
-    None where a key exists. An empty file is left by a crash between its making and the key's: it is filled then.
+    None where a key exists, or another replica makes one at this moment. An empty file is left by a crash between its
+    making and the key's: it is filled then.
     """
     file = state_dir / ADMIN_KEY_FILE
     unfinished = file.is_file() and file.stat().st_size == 0
@@ -112,8 +113,11 @@ def bootstrap(keys: Keys, state_dir: Path) -> Path | None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         os.fchmod(descriptor, 0o600)  # a file that was there already keeps its own mode otherwise
-        _, text = keys.create("admin", Role.ADMIN, "suture")
-        stream.write(text + "\n")
+        made = (keys.create if unfinished else keys.create_first)("admin", Role.ADMIN, "suture")
+        if made is None:
+            file.unlink()
+            return None
+        stream.write(made[1] + "\n")
         stream.flush()
         os.fsync(descriptor)
     return file

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from models.domain.base import Clock, Frozen, Time
 from models.domain.errors import NotFound, Unauthenticated
@@ -38,15 +38,26 @@ class Keys:
 
     def create(self, name: str, role: Role, actor: str) -> tuple[Key, str]:
         """A new key and its text, which cannot be shown again."""
+        with self._database.write() as connection:
+            return self._create(connection, name, role, actor)
+
+    def create_first(self, name: str, role: Role, actor: str) -> tuple[Key, str] | None:
+        """The same where there is no key yet, else None; of replicas that ask at the same moment, one gets it."""
+        with self._database.write() as connection:
+            self._database.lock(connection, "first key")
+            if connection.execute(select(keys.c.id).limit(1)).first() is not None:
+                return None
+            return self._create(connection, name, role, actor)
+
+    def _create(self, connection: Connection, name: str, role: Role, actor: str) -> tuple[Key, str]:
         key = Key(id=secrets.token_hex(8), name=name, role=role, created_at=self._clock())
         secret = secrets.token_urlsafe(32)
-        with self._database.write() as connection:
-            connection.execute(
-                insert(keys).values(
-                    id=key.id, name=name, role=role, digest=_digest(secret), created_at=key.created_at.isoformat()
-                )
+        connection.execute(
+            insert(keys).values(
+                id=key.id, name=name, role=role, digest=_digest(secret), created_at=key.created_at.isoformat()
             )
-            self._audit.append(connection, "key.created", key.id, {"name": name, "role": role}, actor)
+        )
+        self._audit.append(connection, "key.created", key.id, {"name": name, "role": role}, actor)
         return key, f"{_PREFIX}_{key.id}_{secret}"
 
     def authenticate(self, text: str) -> Key:

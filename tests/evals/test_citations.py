@@ -9,8 +9,7 @@ import pytest
 
 from evals.citations.judge import read_texts, unsupported
 from evals.citations.run import run
-from evals.local_model import MODEL, serve_local_model, weights
-from models.domain.errors import BadInput
+from evals.local_model import MODEL, NotInstalled, serve_local_model, weights
 from models.domain.recommendation import Citation
 from models.language.transport import Reply
 from runbooks import LIBRARY
@@ -62,7 +61,7 @@ def test_the_judge_finds_a_quote_that_does_not_stand_there(library):
 def test_the_real_small_model_shows_no_unsupported_quote(library):
     try:
         weights()
-    except BadInput as error:
+    except NotInstalled as error:
         pytest.skip(str(error))
     with serve_local_model() as base_url:
         model = LiteLLMModel(

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from evals.local_model import MODEL, serve_local_model, weights
-from models.domain.errors import BadInput, Unavailable
+from evals.local_model import MODEL, NotInstalled, serve_local_model, weights
+from models.domain.errors import Unavailable
 from models.domain.incident import Incident
 from models.domain.recommendation import Recommendation
 from models.domain.runbook import Passage, ScoredPassage
@@ -171,7 +171,7 @@ def test_litellm_is_not_loaded_before_it_is_asked():
 def local_model() -> Iterator[LiteLLMModel]:
     try:
         weights()
-    except BadInput as error:
+    except NotInstalled as error:
         pytest.skip(str(error))
     with serve_local_model() as base_url:
         yield LiteLLMModel(MODEL, base_url=base_url, timeout=timedelta(seconds=200), max_tokens=48)

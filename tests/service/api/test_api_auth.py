@@ -1,4 +1,5 @@
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -82,6 +83,16 @@ def test_the_first_start_makes_one_admin_key(make_parts, tmp_path, caplog):
     assert text not in caplog.text
     assert bootstrap(parts.keys, tmp_path) is None
     assert len(parts.keys.all()) == 1
+
+
+def test_replicas_that_start_together_make_one_admin_key(make_parts, tmp_path):
+    parts = make_parts()
+    folders = [tmp_path / str(number) for number in range(8)]
+    with ThreadPoolExecutor(len(folders)) as pool:
+        made = list(pool.map(lambda folder: bootstrap(parts.keys, folder), folders))
+    assert len(parts.keys.all()) == 1
+    assert len([file for file in made if file]) == 1
+    assert len(list(tmp_path.glob(f"*/{ADMIN_KEY_FILE}"))) == 1
 
 
 def test_a_crash_while_the_first_key_is_written_is_mended(make_parts, tmp_path):
