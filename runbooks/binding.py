@@ -14,6 +14,7 @@ from models.domain.errors import SutureError
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Dropped
 from models.domain.runbook import Action, Check, Diagnosis, Runbook, Step
+from models.domain.topology import Topology
 from runbooks.expressions import Variables
 from runbooks.parameters import incident_variables, resolve
 from runbooks.queries import render_query, render_statement
@@ -21,6 +22,8 @@ from runbooks.templates import BadTemplate, Scalar, names_of, render_url, render
 from runbooks.triggers import TriggerMatch, matching
 
 AnyCheck = TypeVar("AnyCheck", bound=Check)
+
+_UNKNOWN = Topology()
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Binding:
     diagnoses: tuple[BoundDiagnosis, ...]
     gaps: tuple[str, ...]
     """Diagnose checks that cannot be asked, and why; only of runbooks that a signal speaks for."""
+    services: Mapping[str, str | None]
+    """By the id of each runbook that applies, the service that it was bound to."""
 
 
 class _Unusable(ValueError):
@@ -61,27 +66,29 @@ def bind(
     incident: Incident,
     catalogue: Mapping[str, VerbInputs],
     among: Collection[str] | None = None,
+    topology: Topology = _UNKNOWN,
 ) -> Binding:
     """Candidates of every runbook whose `services` fit the incident, whether or not a trigger of it matched.
 
     `catalogue` maps `executor/verb` to its inputs. `among`: the ids of the runbooks that are bound besides those that a
-    trigger matched; None: all. Never raises for what the incident's texts hold.
+    trigger matched; None: all. `topology` has the labels of services other than the culprit. Never raises for what the
+    incident's texts hold.
     """
     candidates: list[Candidate] = []
     dropped: list[Dropped] = []
     diagnoses: list[BoundDiagnosis] = []
     gaps: list[str] = []
-    applying = [
-        (runbook, service) for runbook in runbooks for fits, service in [service_for(runbook, incident)] if fits
-    ]
+    applying = [(runbook, fitting) for runbook in runbooks if (fitting := services_for(runbook, incident))]
     matched = matching([runbook for runbook, _ in applying], incident.signals)
-    spoken_for = {match.runbook for match in matched}
+    spoken_for = _speaking(matched, incident)
+    services = {runbook.id: _bound_to(fitting, spoken_for.get(runbook.id, ())) for runbook, fitting in applying}
     told: dict[str | None, Variables] = {}
-    for runbook, service in applying:
+    for runbook, _ in applying:
         if among is not None and runbook.id not in spoken_for and runbook.id not in among:
             continue
+        service = services[runbook.id]
         if service not in told:
-            told[service] = incident_variables(incident, service, labels_of(incident, service))
+            told[service] = incident_variables(incident, service, labels_of(incident, service, topology))
         values, reasons = resolve(runbook, told[service])
         for action in runbook.actions:
             try:
@@ -94,27 +101,45 @@ def bind(
             except BadTemplate as error:
                 if runbook.id in spoken_for:
                     gaps.append(f"{runbook.id}: the check {check.subject} cannot be asked: {error}")
-    return Binding(tuple(candidates), tuple(dropped), matched, tuple(diagnoses), tuple(gaps))
+    return Binding(tuple(candidates), tuple(dropped), matched, tuple(diagnoses), tuple(gaps), services)
 
 
-def service_for(runbook: Runbook, incident: Incident) -> tuple[bool, str | None]:
-    """Whether the runbook applies, and to which service: the culprit where its globs fit it, else the first that fits.
+def services_for(runbook: Runbook, incident: Incident) -> tuple[str | None, ...]:
+    """The services of the incident that the runbook's globs fit, the culprit first; empty where it does not apply.
 
-    An incident that names no service fits only runbooks for every service.
+    An incident that names no service fits only runbooks for every service: then (None,).
     """
     named = [*([incident.culprit.service] if incident.culprit else []), *incident.services]
     named = named or [service for service in (incident.labels.get("service"),) if service]
-    for service in named:
-        if any(fnmatchcase(service, pattern) for pattern in runbook.services):
-            return True, service
-    return (not named and "*" in runbook.services), None
+    if not named:
+        return (None,) if "*" in runbook.services else ()
+    fitting = [name for name in named if any(fnmatchcase(name, pattern) for pattern in runbook.services)]
+    return tuple(dict.fromkeys(fitting))
 
 
-def labels_of(incident: Incident, service: str | None) -> Labels:
+def _bound_to(fitting: tuple[str | None, ...], speaking: Collection[str | None]) -> str | None:
+    """The first service whose own signal a trigger matched, else the first that fits.
+
+    A latency that rose in the shop is no reason to roll back the database, though that may be the culprit.
+    """
+    return next((service for service in fitting if service in speaking), fitting[0])
+
+
+def _speaking(matched: Sequence[TriggerMatch], incident: Incident) -> dict[str, set[str | None]]:
+    """By runbook, the services whose signals its triggers matched."""
+    services = {signal.fingerprint: signal.service for signal in incident.signals}
+    found: dict[str, set[str | None]] = {}
+    for match in matched:
+        found.setdefault(match.runbook, set()).add(services.get(match.signal))
+    return found
+
+
+def labels_of(incident: Incident, service: str | None, topology: Topology = _UNKNOWN) -> Labels:
     """The labels that belong to `service`: the incident's where they are its own, and what its own signals share.
 
     `incident.labels` are the culprit's. Bound to another service they would name the wrong process, so another service
-    has only what its own signals share; where nobody knows whose they are, its own signals speak first.
+    has what its own signals share and what the topology says of it; where nobody knows whose they are, its own signals
+    speak first.
     """
     owner = incident.culprit.service if incident.culprit else incident.labels.get("service")
     signals = [signal.labels for signal in incident.signals if signal.service == service]
@@ -125,7 +150,9 @@ def labels_of(incident: Incident, service: str | None) -> Labels:
     }
     if service is None or owner == service:
         return shared | incident.labels
-    return incident.labels | shared if owner is None else shared
+    known = topology.services.get(service)
+    own = shared | (known.labels if known else {})
+    return incident.labels | own if owner is None else own
 
 
 def render_check(check: AnyCheck, values: Mapping[str, Scalar]) -> AnyCheck:

@@ -109,7 +109,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
             source,
             executions,
             sql,
-            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below),
+            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below, topology),
         ),
         source=source,
         sql=sql,

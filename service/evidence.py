@@ -10,6 +10,7 @@ from models.domain.base import Clock
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Dropped, SimilarIncident
 from models.domain.runbook import Document, ScoredPassage
+from models.domain.topology import Topology
 from models.ranking.abstention import DEFAULT_THRESHOLD
 from models.ranking.evidence import CandidateEvidence
 from models.ranking.features import SUBSTANCE, saturate
@@ -56,6 +57,8 @@ class Means:
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
     threshold: float = DEFAULT_THRESHOLD
     """The probability from which a candidate is recommended: what cannot reach it is not looked at."""
+    topology: Topology = field(default_factory=Topology)
+    """Has the labels of services that are not the culprit, for the runbooks that speak of them."""
 
 
 class EvidenceGatherer:
@@ -91,6 +94,7 @@ class EvidenceGatherer:
         self._bridge = means.bridge
         self._diagnosis = means.diagnosis
         self._threshold = means.threshold
+        self._topology = means.topology
 
     def gather(self, incident: Incident) -> Evidence:
         """Everything that is known of an incident that was localised."""
@@ -99,7 +103,7 @@ class EvidenceGatherer:
         passages = tuple(self._index.search(query, _PASSAGES, kind="runbook"))
         asked_for = {incident.requested.runbook} if incident.requested else set()
         retrieved = asked_for | {one.passage.document for one in passages}
-        binding = bind(self._corpus.runbooks(), incident, self._catalogue, retrieved)
+        binding = bind(self._corpus.runbooks(), incident, self._catalogue, retrieved, self._topology)
         triggered = {match.runbook for match in binding.matched}
         # Words in common that say nothing make no runbook near.
         near = (

@@ -40,10 +40,11 @@ def build_recommender(
     index = PassageIndex(None, embedder)
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index, source_store(settings))
     corpus.sync()
+    topology = load_topology(settings.topology)
     return Pipeline(
         settings=settings,
         clock=clock,
-        topology=load_topology(settings.topology),
+        topology=topology,
         corpus=corpus,
         evidence=EvidenceGatherer(
             corpus,
@@ -53,7 +54,7 @@ def build_recommender(
             past,
             history,
             http=False,
-            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below),
+            means=Means(Bridge(embedder), settings.diagnose, settings.abstain_below, topology),
         ),
         source=past,
         model=language_model(settings, ledger),

@@ -9,7 +9,7 @@ from models.domain.recommendation import Hypothesis, Measured, RankedCandidate
 MOST = 3
 """Hypotheses that a person can weigh against each other at a glance."""
 RIVAL = 0.1
-"""A candidate competes where its odds are at least this share of the first one's."""
+"""A candidate competes where its probability is at least this share of the first one's."""
 _SAID = 0.2
 """Log-odds below this say little: a probability of one half would move by five percentage points at most."""
 
@@ -35,8 +35,8 @@ def competing(ranked: Sequence[RankedCandidate]) -> tuple[Hypothesis, ...]:
     """The candidates that compete with the first, the first included; none where it stands alone."""
     if not ranked:
         return ()
-    bar = RIVAL * _odds(ranked[0])
-    rivals = [one for one in ranked[:MOST] if _odds(one) >= bar or _was_refuted(one)]
+    bar = RIVAL * ranked[0].probability
+    rivals = [one for one in ranked[:MOST] if one.probability >= bar or _was_refuted(one)]
     return tuple(_hypothesis(one) for one in rivals) if len(rivals) > 1 else ()
 
 
@@ -75,7 +75,3 @@ def _was_refuted(one: RankedCandidate) -> bool:
     """Measured evidence against a candidate that a trigger speaks for: a person should see why it is not the first."""
     triggered = any(part.feature == "trigger" and part.value > 0 for part in one.evidence)
     return triggered and any(answer.says == "against" for answer in one.measured)
-
-
-def _odds(one: RankedCandidate) -> float:
-    return one.probability / max(1.0 - one.probability, 1e-9)

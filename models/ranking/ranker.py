@@ -23,6 +23,7 @@ UNMATCHED_CAP = 0.1
 """The most that a candidate may get with neither a matching trigger nor words in common. Cosine similarity alone
 does not tell a fitting runbook from one of the same field, so no sum of weak evidence may stand in for a match."""
 
+_LOG_ODDS_AT_MOST = 50.0
 _NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
 
 
@@ -35,12 +36,16 @@ def rank(
 ) -> tuple[RankedCandidate, ...]:
     """The candidates, most probable first, each with its probability of being the right action.
 
-    The log-odds of each is the sum of its `evidence`: prior, one contribution a feature, and the cap where it
-    applies. `documents` by id lets triggers be cited and quotes be checked once more against their source.
+    The log-odds of each is the sum of its `evidence`: prior, one contribution a feature, the cap where it applies, and
+    what its rivals take. `documents` by id lets triggers be cited and quotes be checked once more against their source.
     """
     strongest = strongest_match(evidence)
     wanted = words_of(incident_text(incident))
-    ranked = [_ranked(item, strongest, wanted, weights, documents) for item in evidence]
+    alone = [contributions_of(item, strongest, weights) for item in evidence]
+    ranked = [
+        _ranked(item, contributions, wanted, documents)
+        for item, contributions in zip(evidence, _beside_rivals(alone, weights.rivalry), strict=True)
+    ]
     # The hash last: equal evidence must not give an order that changes from run to run.
     return tuple(sorted(ranked, key=lambda one: (-one.probability, RISK_COST[one.candidate.risk], one.candidate.hash)))
 
@@ -60,7 +65,7 @@ def sigmoid(log_odds: float) -> float:
 
 
 def contributions_of(item: CandidateEvidence, strongest: float, weights: Weights) -> tuple[Contribution, ...]:
-    """What each feature adds to the log-odds; their sum is the log-odds of the probability."""
+    """What each feature adds to the log-odds; their sum is the log-odds of the candidate by itself."""
     found = [Contribution(feature="prior", value=1.0, log_odds=weights.bias, note="before any evidence")]
     for name, value, note in features_of(item, strongest):
         share = TEXT_SHARE if item.triggers and name in TEXT else 1.0
@@ -74,6 +79,23 @@ def contributions_of(item: CandidateEvidence, strongest: float, weights: Weights
     return tuple(found)
 
 
+def _beside_rivals(alone: Sequence[tuple[Contribution, ...]], rivalry: float) -> list[tuple[Contribution, ...]]:
+    """The same with what the others take from each: one action is the right one, or none is.
+
+    A conditional logit with the choice of none (McFadden 1974) at a rivalry of 1, independent ones at 0. The order is
+    that of the log-odds alone.
+    """
+    odds = [math.exp(min(sum(part.log_odds for part in parts), _LOG_ODDS_AT_MOST)) for parts in alone]
+    found = []
+    for parts, own in zip(alone, odds, strict=True):
+        # The exact sum: it must not depend on the order of the evidence.
+        others = max(math.fsum([*odds, -own]), 0.0)
+        note = f"the other candidates' odds add up to {others:.2g}"
+        taken = Contribution(feature="rivals", value=others, log_odds=-math.log1p(rivalry * others), note=note)
+        found.append((*parts, taken) if rivalry * others > 0 else parts)
+    return found
+
+
 def _below_cap(log_odds: float) -> float:
     """Log-odds under the cap, in the same order: the harmonic sum of the odds and the cap's odds."""
     return -float(np.logaddexp(-log_odds, -logit(UNMATCHED_CAP)))
@@ -81,12 +103,10 @@ def _below_cap(log_odds: float) -> float:
 
 def _ranked(
     item: CandidateEvidence,
-    strongest: float,
+    contributions: tuple[Contribution, ...],
     wanted: frozenset[str],
-    weights: Weights,
     documents: Mapping[str, Document],
 ) -> RankedCandidate:
-    contributions = contributions_of(item, strongest, weights)
     return RankedCandidate(
         candidate=item.candidate,
         probability=sigmoid(sum(part.log_odds for part in contributions)),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from models.domain.base import Frozen
 from models.ranking.features import SIGNS, TEXT, TEXT_SHARE
@@ -19,6 +19,9 @@ class Weights(Frozen):
 
     bias: float
     per_feature: dict[str, float]
+    rivalry: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much of the other candidates' odds speaks against one: 1 where one action is right at most, 0 where the
+    candidates do not know of each other."""
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
@@ -56,7 +59,8 @@ DEFAULT_WEIGHTS = Weights(
 REMEDY_WEIGHTS = DEFAULT_WEIGHTS.model_copy(
     update={
         "per_feature": DEFAULT_WEIGHTS.per_feature
-        | {"lexical": 0.0, "lead": 0.0, "dense": 0.0, "agreement": 0.0, "remedy": 1.72, "bridge": 2.74}
+        | {"lexical": 0.0, "lead": 0.0, "dense": 0.0, "agreement": 0.0, "remedy": 1.72, "bridge": 2.74},
+        "rivalry": 0.0,
     }
 )
 """For candidates that are remedies in words, without a runbook that tells of the signs: what is like the incident is

@@ -83,7 +83,7 @@ def plan(
 ) -> None:
     """Plan a runbook against a recorded incident: triggers, candidates, and what was dropped. Nothing is executed."""
     from models.domain.base import utc_now
-    from runbooks.binding import bind, service_for
+    from runbooks.binding import bind
     from runbooks.loader import load_runbook
     from service.contract import read_incident
     from service.registry import verb_catalogue
@@ -91,7 +91,7 @@ def plan(
     runbook = load_runbook(_existing(file))
     incident = read_incident(_read(incident_file), where=str(incident_file), now=utc_now())
     binding = bind([runbook], incident, verb_catalogue())
-    applies, service = service_for(runbook, incident)
+    applies, service = runbook.id in binding.services, binding.services.get(runbook.id)
     if as_json:
         _print_json(_plan_json(runbook, applies, service, binding))
     else:

@@ -56,7 +56,7 @@ def candidate(action: str, **changes) -> Candidate:
 RANKED = rank(
     INCIDENT,
     [
-        CandidateEvidence(candidate=candidate("fix"), triggers=("true",), culprit_match=True),
+        CandidateEvidence(candidate=candidate("fix"), triggers=("true",), culprit_match=True, precondition=True),
         CandidateEvidence(candidate=candidate("restart"), triggers=("true",)),
         CandidateEvidence(candidate=candidate("wipe", risk="high")),
     ],

@@ -5,6 +5,7 @@ import pytest
 from models.domain.incident import Culprit
 from models.domain.runbook import Runbook
 from models.domain.signal import Signal
+from models.domain.topology import Topology
 from runbooks.binding import bind
 from runbooks.loader import load_runbook
 from runbooks.triggers import matches, signal_variables
@@ -96,8 +97,9 @@ def test_globs_choose_the_service_and_its_own_labels(runbook, catalogue, inciden
     (candidate,) = bind([runbook], elsewhere, catalogue).candidates
     assert (candidate.service, candidate.arguments["name"]) == ("shop", "shop")
     assert bind([runbook], incident(("web",), {"process": "nginx"}), catalogue).candidates == ()
+    calm = anomaly("x", "up", 9.0, service="shop", process="shop")
     culprit_last = incident(
-        ("shop", "orders-db"), {"process": "postgres"}, shop, culprits=(Culprit(service="orders-db", probability=0.8),)
+        ("shop", "orders-db"), {"process": "postgres"}, calm, culprits=(Culprit(service="orders-db", probability=0.8),)
     )
     (candidate,) = bind([runbook], culprit_last, catalogue).candidates
     assert (candidate.service, candidate.arguments["name"]) == ("orders-db", "postgres")
@@ -106,6 +108,17 @@ def test_globs_choose_the_service_and_its_own_labels(runbook, catalogue, inciden
         ("web", "shop"), {"process": "nginx"}, shop, anomaly("y", "up", 1.0, service="shop", process="loadgen")
     )
     assert "process" in bind([runbook], both, catalogue).dropped[0].reason
+
+
+def test_the_service_whose_signal_the_trigger_matched_is_acted_on(runbook, catalogue, incident, anomaly):
+    down = anomaly("up", "down", 0.0, service="shop")
+    found = incident(
+        ("orders-db", "shop"), {"process": "postgres"}, down, culprits=(Culprit(service="orders-db", probability=0.8),)
+    )
+    assert "process" in bind([runbook], found, catalogue).dropped[0].reason
+    topology = Topology.model_validate({"services": {"shop": {"labels": {"process": "shop"}}}})
+    (candidate,) = bind([runbook], found, catalogue, topology=topology).candidates
+    assert (candidate.service, candidate.arguments["name"]) == ("shop", "shop")
 
 
 def test_unknown_verbs_and_invalid_arguments_are_dropped_in_words(runbook, catalogue, incident):

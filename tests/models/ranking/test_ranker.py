@@ -131,6 +131,21 @@ def test_best_first_and_the_same_order_whatever_the_order_of_the_evidence(incide
     assert one[0].candidate.action == "d"
 
 
+def test_what_one_candidate_has_the_others_lack(incident, candidate):
+    alone = CandidateEvidence(candidate=candidate(action="a"), triggers=(TRIGGER,), precondition=True)
+    (first,) = rank(incident, [alone])
+    rivals = [alone.model_copy(update={"candidate": candidate(action=name)}) for name in ("b", "c")]
+    three = rank(incident, [alone, *rivals])
+    assert sum(one.probability for one in three) < 1
+    assert all(one.probability < first.probability for one in three)
+    for one in three:
+        (taken,) = [part for part in one.evidence if part.feature == "rivals"]
+        assert taken.log_odds < 0
+        assert logit(one.probability) == pytest.approx(sum(part.log_odds for part in one.evidence))
+    weak = CandidateEvidence(candidate=candidate(action="d"))
+    assert rank(incident, [alone, weak])[0].probability == pytest.approx(first.probability, abs=0.02)
+
+
 def test_the_justification_says_what_was_found(incident, candidate, found):
     item = CandidateEvidence(
         candidate=candidate(),

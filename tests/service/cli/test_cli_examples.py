@@ -18,7 +18,7 @@ def recommended(suture, name):
     ("name", "runbook", "target"),
     [
         ("shop-down.json", "service-down", "process:shop"),
-        ("database-connections.json", "postgres-down", "process:postgres"),
+        ("database-connections.json", "postgres-connections-exhausted", "process:postgres"),
     ],
 )
 def test_the_sandboxs_two_incidents_get_the_right_action(suture, name, runbook, target):
@@ -26,7 +26,7 @@ def test_the_sandboxs_two_incidents_get_the_right_action(suture, name, runbook, 
     assert answer["abstained"] is None
     best = answer["candidates"][0]
     assert (best["runbook"], best["uses"], best["target"]) == (runbook, "process/restart", target)
-    assert best["probability"] > 0.5
+    assert best["probability"] > 0.4
     assert best["citations"]
     assert answer["gaps"] == ["no telemetry source: the state now was not looked at"]
 
@@ -42,6 +42,6 @@ def test_the_text_fits_the_terminal_and_leaves_out_what_nobody_would_try(suture,
     done = suture("recommend", "--incident", str(EXAMPLES / "database-connections.json"))
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith("1. ") and "Restart the PostgreSQL process" in line for line in lines)
+    assert any(line.startswith("1. ") and "Restart PostgreSQL to drop every connection" in line for line in lines)
     assert any("less probable; --json shows all" in line for line in lines)
     assert not any(line.startswith("0%") for line in lines)
