@@ -36,7 +36,7 @@ BY_PROBABILITY = """
 @id("likely") permit (principal == Autopilot::"suture", action, resource)
 when { context.probability.greaterThanOrEqual(decimal("0.4")) };
 @id("people") permit (principal in Role::"approver", action, resource)
-when { context.probability.greaterThanOrEqual(decimal("0.2")) };
+when { context.probability.greaterThanOrEqual(decimal("0.1")) };
 """
 
 
