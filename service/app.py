@@ -8,6 +8,7 @@ from models.domain.base import Clock, utc_now
 from retrieval.index import PassageIndex
 from service.background import Loop, corpus_loop, detector_loops, worker_loops
 from service.bridging import Bridge
+from service.changing import ChangeNotes
 from service.corpus import CorpusKeeper, source_store
 from service.evidence import EvidenceGatherer, Means
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
@@ -21,6 +22,7 @@ from service.intake import Intake
 from service.language import language_model
 from service.language.ledger import Ledger
 from service.language.tally import ModelTally
+from service.log_intake import LogIntake
 from service.parts import Parts
 from service.pipeline import Pipeline
 from service.ports import Context, Detector
@@ -43,6 +45,7 @@ from service.settings import Settings
 from service.state_folder import make_state_folder
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
+from service.store.changes import Changes
 from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
@@ -119,6 +122,9 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         guard=guard,
         actor=Actor(executors, executions, clock, interruption.pause, replica.renew, replica.confirm),
     )
+    changes = Changes(database, clock)
+    notes = ChangeNotes(database, changes, incidents, topology)
+    intake = Intake(pipeline, database, incidents, samples, states, settings, clock, notes)
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
     outbox = TicketOutbox(dbos, client, ticketing, incidents, interruption, guard)
@@ -147,6 +153,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         webhooks=webhooks,
         kill_switch=kill_switch,
         maintenance=Maintenance(database, audit, clock),
+        changes=changes,
         detector_states=states,
         samples=samples,
         topology=topology,
@@ -155,7 +162,9 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         source=source,
         executors=executors,
         ticketing=ticketing,
-        intake=Intake(pipeline, database, incidents, samples, states, settings, clock),
+        intake=intake,
+        logs=LogIntake(intake, states, changes, settings, clock),
+        notes=notes,
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
@@ -173,6 +182,7 @@ def start_role(parts: Parts, role: str) -> list[Loop]:
     loops = [corpus_loop(parts)]
     if role in _DETECTS:
         parts.intake.start_detecting()
+        parts.logs.start()
         loops += detector_loops(parts)
     if role in WORKS:
         parts.remediation.launch()
@@ -187,6 +197,7 @@ def stop_role(parts: Parts, loops: Sequence[Loop]) -> None:
     for loop in loops:
         loop.stop()
     parts.intake.save_detector()
+    parts.logs.save()
     parts.close()
 
 

@@ -103,6 +103,8 @@ def detector_loops(parts: Parts) -> list[Loop]:
     interval = parts.settings.scrape_interval
     loops = [
         Loop("save-detector", _SAVE_EVERY, parts.intake.save_detector),
+        Loop("count-logs", parts.settings.logs.interval, parts.logs.tick),
+        Loop("save-logs", _SAVE_EVERY, parts.logs.save),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -16,17 +16,16 @@ from models.domain.base import Clock, Frozen
 from models.domain.errors import Unavailable
 from models.domain.incident import WITH_PEOPLE_STATUSES, Incident, IncidentStatus
 from models.domain.signal import Signal
+from service.changing import ChangeNotes
 from service.pipeline import Pipeline
 from service.settings import Settings
-from service.store.database import Database
+from service.store.database import CORRELATE, Database
 from service.store.deliveries import Deliveries
 from service.store.incidents import Incidents
 from service.store.samples import SampleStore
 from service.store.state import CorrelationMemory, DetectorStates
 
 _log = logging.getLogger(__name__)
-
-_CORRELATE = "correlate"
 
 
 class SignalReceipt(Frozen):
@@ -50,8 +49,11 @@ class Intake:
         states: DetectorStates,
         settings: Settings,
         clock: Clock,
+        notes: ChangeNotes | None = None,
     ) -> None:
+        """`notes` puts on an incident what changed shortly before it; without, nothing is put there."""
         self._pipeline = pipeline
+        self._notes = notes
         self._database = database
         self._incidents = incidents
         self._samples = samples
@@ -82,10 +84,13 @@ class Intake:
                 state = self._pipeline.detector.dump()
             self._states.save(self._settings.detector.name, state)
 
-    def telemetry(self, batches: Sequence[Batch]) -> list[Incident]:
+    def telemetry(
+        self, batches: Sequence[Batch], told: Callable[[Signal], Signal] = lambda signal: signal
+    ) -> list[Incident]:
         """Store samples, score them, and let what departs open or join incidents; returns those.
 
-        Raises Unavailable in a process that does not detect: samples that nobody scores would be lost silently.
+        `told` gives a signal the words of whoever made its series. Raises Unavailable in a process that does not
+        detect: samples that nobody scores would be lost silently.
         """
         if not self._detects:
             raise Unavailable("this process does not take telemetry; send it to one with the role all or detector")
@@ -93,7 +98,7 @@ class Intake:
         for batch in batches:
             self._samples.append(batch)
             with self._detecting:
-                signals = self._pipeline.detect(batch)
+                signals = [told(signal) for signal in self._pipeline.detect(batch)]
                 changed = self._correlate(signals) if signals else []
             touched.update({incident.id: incident for incident in changed})
         return list(touched.values())
@@ -119,7 +124,7 @@ class Intake:
         """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
         resolved = []
         with self._database.write() as connection:
-            self._database.lock(connection, _CORRELATE)
+            self._database.lock(connection, CORRELATE)
             # While a remediation is on its way it decides how the incident ends.
             with_people = [i for i in self._incidents.active(connection) if i.status in WITH_PEOPLE_STATUSES]
             for incident in quiet(with_people, self._clock(), self._settings.resolve_after):
@@ -135,7 +140,7 @@ class Intake:
 
     def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> list[Incident]:
         now = self._clock()
-        self._database.lock(connection, _CORRELATE)
+        self._database.lock(connection, CORRELATE)
         memory = self._memory.load(connection)
         active = self._incidents.active(connection)
         recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
@@ -149,6 +154,9 @@ class Intake:
         for incident in found.reopened:
             reason = "its signals came back shortly after it ended"
             self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
+        if self._notes is not None:
+            for incident in changed:
+                self._notes.note(connection, incident)
         if found.memory != memory:
             self._memory.save(connection, found.memory)
         return changed

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from models.domain.base import Clock
     from models.domain.topology import Topology
     from retrieval.index import PassageIndex
+    from service.changing import ChangeNotes
     from service.corpus import CorpusKeeper
     from service.guard.approvals import Approvals
     from service.guard.autonomy import Levels
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from service.guard.shadows import Shadows
     from service.intake import Intake
     from service.language.ledger import Ledger
+    from service.log_intake import LogIntake
     from service.pipeline import Pipeline
     from service.ports import Executor, Source, Ticketing
     from service.remediation.workflow import Remediation
     from service.security.webhooks import Webhooks
     from service.settings import Settings
     from service.store.audit import AuditLog
+    from service.store.changes import Changes
     from service.store.database import Database
     from service.store.executions import Executions
     from service.store.incidents import Incidents
@@ -49,6 +52,7 @@ class Parts:
     webhooks: Webhooks
     kill_switch: KillSwitch
     maintenance: Maintenance
+    changes: Changes
     detector_states: DetectorStates
     samples: SampleStore
     # Knowledge
@@ -61,6 +65,8 @@ class Parts:
     ticketing: Ticketing
     # The flow
     intake: Intake
+    logs: LogIntake
+    notes: ChangeNotes
     pipeline: Pipeline
     guard: Guard
     approvals: Approvals

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from models.detection.logs.config import LogSettings
 from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
 from models.domain.execution import Mode
@@ -112,6 +113,9 @@ class Settings(BaseSettings):
 
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Who may send signals by signature (Standard Webhooks), each under a name of its own in the path."""
+
+    logs: LogSettings = LogSettings()
+    """How log lines become templates and series, and what is kept of them at most."""
 
     # Detection and correlation
     detector: Adapter = Adapter(name="lockstep")

@@ -68,6 +68,11 @@ _TRAFFIC = re.compile(r"requests|queries|transactions|messages|operations", re.I
 # A pool's waiting time is the pool's: saturation is asked first.
 _BY_NAME = ((_SATURATION, Role.SATURATION), (_LATENCY, Role.LATENCY), (_TRAFFIC, Role.TRAFFIC))
 _CONTEXT = ("process_", "python_", "go_", "jvm_", "nodejs_", "scrape_", "promhttp_")
+# Of `models.detection.logs`: counts of lines by template and level, and of events such as deployments.
+LOG_LINES, LOG_ERRORS, LOG_TEMPLATE_LINES = "log_lines_total", "log_errors_total", "log_template_lines_total"
+CHANGES = "change_events_total"
+_OF_LOGS = frozenset({LOG_LINES, LOG_ERRORS, LOG_TEMPLATE_LINES})
+_BAD_LEVELS = ("error", "critical")
 _CODE_LABELS = ("code", "status", "status_code", "outcome", "result")
 
 
@@ -75,10 +80,11 @@ def role_of(name: str, labels: Labels) -> Role:
     """The role of a series by its metric name and its status labels (`code="500"`, `status="error"`)."""
     if kind_of(name) is Kind.STATE:
         return Role.AVAILABILITY
-    if name.startswith(_CONTEXT):
+    # More lines, or fewer, at a level that is no error explain what others found.
+    if name.startswith(_CONTEXT) or name == CHANGES or (name in _OF_LOGS and labels.get("level") not in _BAD_LEVELS):
         return Role.CONTEXT
     codes = [labels[key] for key in _CODE_LABELS if key in labels]
-    if _ERROR_NAME.search(name) or any(_ERROR_CODE.fullmatch(code) for code in codes):
+    if _ERROR_NAME.search(name) or name in _OF_LOGS or any(_ERROR_CODE.fullmatch(code) for code in codes):
         return Role.ERRORS
     if name.endswith("_count"):
         return Role.TRAFFIC
@@ -106,6 +112,8 @@ def harmful(role: Role, direction: Direction) -> bool:
 
 def family_of(name: str) -> str:
     """The metric without the suffix that its type adds: series of one family are not independent witnesses."""
+    if name in _OF_LOGS:
+        return "log_lines"  # the same lines, counted in several ways
     for suffix in ("_sum", "_count", "_total"):
         if name.endswith(suffix):
             return name.removesuffix(suffix)

@@ -8,11 +8,13 @@ from service.api import (
     audit,
     autonomy,
     corpus,
+    events,
     executions,
     health,
     incidents,
     keys,
     kill_switch,
+    logs,
     maintenance,
     metrics,
     model,
@@ -34,10 +36,12 @@ from service.telemetry import Metrics
 
 MAX_BODY_BYTES = 10_000_000
 """About 100,000 samples as JSON: senders with more send several batches."""
+MAX_LOG_BYTES = 32_000_000
+"""Of one body of log lines: one line may be 10 MB, of which the beginning is read."""
 
 _RESOURCES = (
-    telemetry, signals, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets, autonomy, audit,
-    kill_switch, maintenance, replicas, keys, health, metrics, model, reports,
+    telemetry, logs, events, signals, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets,
+    autonomy, audit, kill_switch, maintenance, replicas, keys, health, metrics, model, reports,
 )  # fmt: skip
 
 
@@ -59,7 +63,7 @@ def create_api(parts: Parts, *, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI
     app.state.streams = EventStreams()
     metrics.register(app.state.metrics, parts)
     problems.install(app)
-    app.add_middleware(BodyLimit, most=max_body_bytes)
+    app.add_middleware(BodyLimit, most=max_body_bytes, larger={"/v1/logs": max(MAX_LOG_BYTES, max_body_bytes)})
     app.add_middleware(Around, metrics=app.state.metrics)
     for resource in _RESOURCES:
         app.include_router(resource.router)

@@ -17,6 +17,27 @@ TELEMETRY_REPORT: Json = {
     "refused": [{"path": "$.samples[1].value", "problem": 'write a number, "NaN", "+Inf" or "-Inf"'}],
 }
 
+LOGS: Json = {
+    "logs": [
+        {"service": "shop", "level": "error", "message": "payment of order 4711 failed: connection refused by 10.0.0.7",
+         "labels": {"environment": "sandbox"}},
+    ]
+}  # fmt: skip
+LOG_REPORT: Json = {
+    "accepted": 1, "cut": 0, "by_level_only": 0, "late": 0, "dropped": 0, "templates_left": 0,
+    "refused": [{"path": "$.logs[1].message", "problem": "missing"}],
+}  # fmt: skip
+LOG_TEMPLATE: Json = {
+    "service": "shop", "environment": "sandbox", "id": "17", "level": "error",
+    "template": "payment of order <num> failed: connection refused by <ip>", "count": 42, "first_at": _BEGAN,
+    "last_at": _SEEN, "example": "payment of order <num> failed: connection refused by <ip>",
+}  # fmt: skip
+NEW_EVENT: Json = {
+    "kind": "deployment", "service": "shop", "environment": "sandbox", "text": "shop 2026.1.3 by ada",
+    "labels": {"version": "2026.1.3"},
+}  # fmt: skip
+EVENT: Json = {**NEW_EVENT, "id": "EVT-5", "at": _BEGAN, "by": "key:ci"}
+
 SIGNAL: Json = {
     "kind": "alert", "name": "PostgresDown", "at": _BEGAN, "metric": "pg_up", "severity": "critical", "value": 0,
     "labels": _LABELS, "text": "PostgreSQL does not answer",

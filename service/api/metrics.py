@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import Request, Response
 
 from service.api.dependencies import resource
@@ -29,8 +31,13 @@ def register(metrics: Metrics, parts: Parts) -> None:
         "counter", "suture_samples_refused", "Samples refused since the start: too many series.",
         lambda: parts.samples.refused,
     )  # fmt: skip
+    metrics.read("counter", "suture_log_lines", "Log lines taken, and what became of them.", _lines(parts), "became")
     if parts.pipeline.tally is not None:
         parts.pipeline.tally.register(metrics)
+
+
+def _lines(parts: Parts) -> Callable[[], dict[str, float]]:
+    return lambda: {name: float(count) for name, count in vars(parts.logs.total).items()}
 
 
 @router.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -62,20 +63,24 @@ class Around:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `most` bytes: by their declared length at once, else when they reach it."""
+    """Refuses bodies of more than `most` bytes, or of what `larger` says for a path: by their declared length at once,
+    else when they reach it.
+    """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._most = most
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body counted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._larger.get(scope["path"], self._most)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._most:
-            await too_large(self._most, scope["path"])(scope, receive, send)
+        if declared.isdecimal() and int(declared) > most:
+            await too_large(most, scope["path"])(scope, receive, send)
             return
         read = 0
 
@@ -83,8 +88,8 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._most:
-                raise HTTPException(413, str(self._most))
+            if read > most:
+                raise HTTPException(413, str(most))
             return message
 
         await self._app(scope, counted, send)

@@ -20,10 +20,12 @@ from service.cli import (
     doctor,
     ending,
     evaluate,
+    event,
     execution,
     incident,
     key,
     kill_switch,
+    logs,
     maintenance,
     model,
     policy,
@@ -124,6 +126,8 @@ for command in (
     app.command()(command)
 for name, group in (
     ("incident", incident.app),
+    ("event", event.app),
+    ("logs", logs.app),
     ("runbook", runbook.app),
     ("corpus", corpus.app),
     ("execution", execution.app),

@@ -49,6 +49,7 @@ def requires(role: Role) -> Requires:
 VIEWER = Depends(requires(Role.VIEWER))
 SENDER = Depends(requires(Role.SENDER))
 ADMIN = Depends(requires(Role.ADMIN))
+Sender = Annotated[Key, Depends(requires(Role.SENDER))]
 Approver = Annotated[Key, Depends(requires(Role.APPROVER))]
 Admin = Annotated[Key, Depends(requires(Role.ADMIN))]
 

@@ -11,19 +11,16 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from models.detection.batch import Batch
-from models.domain.base import Frozen, Labels, format_duration
+from models.domain.base import Frozen, Labels
 from models.domain.errors import BadInput
+from service.instants import as_float, read_instant
 
-MAX_AHEAD = timedelta(minutes=10)
-"""How far in the future a sample may lie: clocks differ, but a later one would hide what is scraped meanwhile."""
 MAX_LABELS = 64
 MAX_VALUE_LENGTH = 4096
 
 # https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-# RFC 3339, section 5.6
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _SPELLED = {"NaN": math.nan, "+Inf": math.inf, "-Inf": -math.inf}
 
 _Series = frozenset[tuple[str, str]]
@@ -131,39 +128,18 @@ def _check_label(name: str, value: object) -> None:
 
 
 def _time(given: object, now: datetime, retention: timedelta) -> float:
-    at = _seconds(given)
-    ahead = at - now.timestamp()
-    if ahead > MAX_AHEAD.total_seconds():
-        hint = " (unix time is taken in seconds)" if isinstance(given, int | float) else ""
-        raise _Problem(".at", f"{ahead:.0f} s in the future, more than {MAX_AHEAD.total_seconds():.0f} s{hint}")
-    if -ahead > retention.total_seconds():
-        raise _Problem(".at", f"longer ago than the {format_duration(retention)} that samples are kept")
-    return at
-
-
-def _seconds(given: object) -> float:
-    if isinstance(given, str) and _RFC3339.fullmatch(given):
-        try:
-            return datetime.fromisoformat(given.upper()).timestamp()
-        except ValueError as error:
-            raise _Problem(".at", f"no such time: {error}") from error
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        seconds = _float(given, ".at")
-        if math.isfinite(seconds):
-            return seconds
-    raise _Problem(".at", "write RFC 3339 with a zone (2026-01-31T12:00:00Z) or unix seconds")
+    try:
+        return read_instant(given, now, retention)
+    except ValueError as error:
+        raise _Problem(".at", str(error)) from error
 
 
 def _value(given: object) -> float:
     if isinstance(given, str) and given in _SPELLED:
         return _SPELLED[given]
     if isinstance(given, int | float) and not isinstance(given, bool):
-        return _float(given, ".value")
+        try:
+            return as_float(given)
+        except ValueError as error:
+            raise _Problem(".value", str(error)) from error
     raise _Problem(".value", 'write a number, "NaN", "+Inf" or "-Inf"')
-
-
-def _float(number: float, path: str) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        raise _Problem(path, "a number beyond the largest float") from None

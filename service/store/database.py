@@ -21,6 +21,9 @@ from models.domain.errors import BadInput, Unavailable
 ADMISSION = "admission"
 """The lock of whoever starts an execution, turns the kill switch or plans maintenance: one after the other."""
 
+CORRELATE = "correlate"
+"""The lock of whoever opens or changes incidents by signals, or puts events on them."""
+
 _BUSY_TIMEOUT_MS = 30_000
 # A process that is stopped or cut off in the middle of a transaction would block the kill switch of all replicas:
 # the server ends a session that holds a lock and says nothing for so long.

@@ -234,6 +234,19 @@ deliveries = Table(
     Index("deliveries_taken_at", "taken_at"),
 )
 
+change_events = Table(
+    "change_events",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    # Unix seconds.
+    Column("at", Float, nullable=False),
+    Column("kind", _Words(100), nullable=False),
+    Column("service", _Words(200), nullable=False),
+    Column("environment", _Words(200), nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("change_events_at", "at"),
+)
+
 switches = Table(
     "switches",
     metadata,

@@ -16,17 +16,20 @@ from models.domain.recommendation import Candidate
 from models.domain.runbook import Check
 from models.domain.topology import Topology
 from service.api import create_api
+from service.changing import ChangeNotes
 from service.guard.approvals import Approvals
 from service.guard.autonomy import Levels
 from service.guard.shadows import Shadows
 from service.intake import Intake
 from service.itsm.embedded import EmbeddedTicketing
+from service.log_intake import LogIntake
 from service.parts import Parts
 from service.pipeline import Pipeline
 from service.security.webhooks import Webhooks
 from service.settings import Settings
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
+from service.store.changes import Changes
 from service.store.database import open_database
 from service.store.executions import Executions
 from service.store.incidents import Incidents
@@ -121,8 +124,12 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
         pipeline = Pipeline(
             settings=settings, clock=clock, topology=Topology(), corpus=stand_in, evidence=stand_in, source=None
         )
-        intake = Intake(pipeline, database, incidents, samples, states, settings, clock)
+        changes = Changes(database, clock)
+        notes = ChangeNotes(database, changes, incidents, Topology())
+        intake = Intake(pipeline, database, incidents, samples, states, settings, clock, notes)
         intake.start_detecting()
+        logs = LogIntake(intake, states, changes, settings, clock)
+        logs.start()
         keys = Keys(database, audit, clock)
         approvals = Approvals(executions, b"key", settings.approval_expires, clock, keys=keys)
         levels = Levels(Autonomies(database, audit), executions, incidents, settings, clock)
@@ -138,6 +145,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
+                logs=logs, notes=notes, changes=changes,
                 guard=stand_in, approvals=approvals,
                 replicas=Replicas(database, audit, settings.replica_lease), **others,
             )
