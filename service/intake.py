@@ -28,6 +28,10 @@ from service.store.state import CorrelationMemory, DetectorStates
 _log = logging.getLogger(__name__)
 
 
+Change = tuple[Incident, frozenset[str]]
+"""An incident that signals changed, and their fingerprints."""
+
+
 class SignalReceipt(Frozen):
     """What became of one signal."""
 
@@ -100,13 +104,12 @@ class Intake:
             with self._detecting:
                 signals = [told(signal) for signal in self._pipeline.detect(batch)]
                 changed = self._correlate(signals) if signals else []
-            touched.update({incident.id: incident for incident in changed})
+            touched.update({incident.id: incident for incident, _ in changed})
         return list(touched.values())
 
     def signals(self, signals: Sequence[Signal]) -> list[SignalReceipt]:
         """Take signals; when this returns they are in the database. One receipt each, in order."""
-        changed = self._correlate(signals)
-        return [self._receipt(signal, changed) for signal in signals]
+        return self._receipts(signals, self._correlate(signals))
 
     def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
         """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.
@@ -118,7 +121,7 @@ class Intake:
             if not self._deliveries.add(connection, webhook, identifier):
                 return None
             changed = self._correlate_in(connection, signals, share)
-        return [self._receipt(signal, changed) for signal in signals]
+        return self._receipts(signals, changed)
 
     def resolve_quiet(self) -> list[str]:
         """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
@@ -133,12 +136,12 @@ class Intake:
                 resolved.append(incident.id)
         return resolved
 
-    def _correlate(self, signals: Sequence[Signal]) -> list[Incident]:
+    def _correlate(self, signals: Sequence[Signal]) -> list[Change]:
         share = self._pipeline.failing_share()
         with self._database.write() as connection:
             return self._correlate_in(connection, signals, share)
 
-    def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> list[Incident]:
+    def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> list[Change]:
         now = self._clock()
         self._database.lock(connection, CORRELATE)
         memory = self._memory.load(connection)
@@ -159,14 +162,23 @@ class Intake:
                 self._notes.note(connection, incident)
         if found.memory != memory:
             self._memory.save(connection, found.memory)
-        return changed
+        for absorbed, into in found.merged:
+            self._absorb(connection, absorbed, into)
+        return list(zip(changed, found.taken, strict=True))
 
-    def _receipt(self, signal: Signal, changed: Sequence[Incident]) -> SignalReceipt:
-        for incident in changed:
-            if any(known.fingerprint == signal.fingerprint for known in incident.signals):
-                return SignalReceipt(
-                    fingerprint=signal.fingerprint, incident=incident.id, note=f"part of {incident.id}"
-                )
+    def _absorb(self, connection: Connection, absorbed: str, into: str) -> None:
+        reason = f"merged into {into}: what it is about is a consequence of that"
+        self._incidents.transition_in(connection, absorbed, IncidentStatus.CLOSED, reason, data={"into": into})
+        text = f"{absorbed} is a consequence of this: its signals are here now"
+        self._incidents.note(connection, into, "merged", text, {"from": absorbed})
+
+    def _receipts(self, signals: Sequence[Signal], changed: Sequence[Change]) -> list[SignalReceipt]:
+        homes = {fingerprint: incident.id for incident, taken in reversed(changed) for fingerprint in taken}
+        return [self._receipt(signal, homes.get(signal.fingerprint)) for signal in signals]
+
+    def _receipt(self, signal: Signal, incident: str | None) -> SignalReceipt:
+        if incident is not None:
+            return SignalReceipt(fingerprint=signal.fingerprint, incident=incident, note=f"part of {incident}")
         note = "it opened no incident: " + (
             "it is resolved"
             if signal.status == "resolved"

@@ -22,6 +22,7 @@ from evals.bench.figures import Bench, Figure, machine
 from evals.bench.guard import bench_guard
 from evals.bench.retrieval import bench_retrieval
 from evals.bench.samples import bench_samples
+from evals.bench.storm import bench_storm
 from evals.bench.workflow import bench_workflow
 
 BENCHES: Mapping[str, Bench] = {
@@ -32,6 +33,7 @@ BENCHES: Mapping[str, Bench] = {
     "detection": bench_detection,
     "guard": bench_guard,
     "samples": bench_samples,
+    "storm": bench_storm,
     "workflow": bench_workflow,
 }
 

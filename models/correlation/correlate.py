@@ -34,6 +34,10 @@ class Correlation:
     opened: tuple[Incident, ...]
     updated: tuple[Incident, ...]
     reopened: tuple[Incident, ...]
+    merged: tuple[tuple[str, str], ...]
+    """Identifiers of incidents that turned out to be consequences, each with the one that took its signals."""
+    taken: tuple[frozenset[str], ...]
+    """For each of `opened`, `updated` and `reopened`, in this order: the fingerprints that came into it."""
     pending: tuple[Signal, ...]
     """Signals that wait for another that agrees."""
     flapping: frozenset[str]
@@ -71,17 +75,22 @@ def correlate(  # noqa: PLR0913  (all that it depends on is passed in)
     over = {name for name, trace in traces.items() if trace.status == "resolved"}
     rest = [signal for signal in rest if signal.status == "firing" and signal.fingerprint not in over]
     rest = [signal for signal in rest if not _belongs_to_past(signal, ended, traces, grouping, reopen_within, flapping)]
-    groups = grouping.group(grouping.join(rest))
+    groups = grouping.place(rest)
     judged = [(group, _may_open(group, flapping, traces)) for group in groups]
     opening = [group for group, may in judged if may]
     waiting = [signal for group, may in judged if not may for signal in group.latest.values()]
     pending = tuple(sorted((s for s in waiting if now - s.at <= window), key=lambda s: s.at)[-PENDING_AT_MOST:])
 
-    touched = [draft for draft in grouping.drafts if draft.touched]
+    merged = grouping.consequences(now)
+    touched = [draft for draft in grouping.drafts if draft.touched and not draft.gone]
+    changed = (opening, [d for d in touched if not d.reopened], [d for d in touched if d.reopened])
+    opened, updated, reopened = (tuple(draft.build(topology, now) for draft in drafts) for drafts in changed)
     return Correlation(
-        opened=tuple(draft.build(topology, now) for draft in opening),
-        updated=tuple(draft.build(topology, now) for draft in touched if not draft.reopened),
-        reopened=tuple(draft.build(topology, now) for draft in touched if draft.reopened),
+        opened=opened,
+        updated=updated,
+        reopened=reopened,
+        merged=tuple((a.incident.id, b.incident.id) for a, b in merged if a.incident and b.incident),
+        taken=tuple(frozenset(draft.taken) for drafts in changed for draft in drafts),
         pending=pending,
         flapping=flapping,
         memory=Memory(pending=pending, traces=traces),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from models.correlation.causes import Paths, causes
 from models.correlation.impact import impact_of
-from models.correlation.signals import strength
+from models.correlation.signals import opens_alone, strength
 from models.domain.base import Labels
 from models.domain.incident import Incident, IncidentStatus, TimelineEntry
 from models.domain.signal import Signal
@@ -14,7 +15,8 @@ from models.domain.topology import Topology
 from models.localisation.culprits import localise
 
 FINGERPRINTS_AT_MOST = 500
-"""Different signals that one incident keeps; further ones are counted in its timeline."""
+"""Different signals that one incident keeps; further ones are counted in its timeline. The first sure one of a service
+is kept beyond that, up to twice as many in all."""
 TIMELINE_NAMES = 5
 
 
@@ -37,7 +39,9 @@ def latest_of(signals: Iterable[Signal]) -> dict[str, Signal]:
 class Draft:
     """One incident being changed. `incident` is None for a new one."""
 
-    def __init__(self, incident: Incident | None, environment: str) -> None:
+    def __init__(self, incident: Incident | None, environment: str, *, bounded: bool = True) -> None:
+        self.bounded = bounded
+        """Without, it keeps all signals: for those of a call, before their causes are told apart."""
         self.incident = incident
         self.environment = environment
         self.first: dict[str, Signal] = {}
@@ -48,6 +52,13 @@ class Draft:
         self.left_out = 0
         self.touched = False
         self.reopened = False
+        self.gone = False
+        """Whether another incident took its signals."""
+        self.sure: set[str] = set()
+        """Services with a signal that would open an incident alone."""
+        self.taken: set[str] = set()
+        """Fingerprints that this call brought, kept or not."""
+        self._causes: list[frozenset[str]] | None = None
         self.names: set[str] = set()
         self.span: tuple[datetime, datetime] | None = None
         """Times of the first and the last signal; None while there is none."""
@@ -57,12 +68,20 @@ class Draft:
     def put(self, signal: Signal) -> None:
         """Take a signal in; a repeat only replaces the first or the latest one of its fingerprint."""
         self.touched = True
+        self.taken.add(signal.fingerprint)
         if signal.fingerprint not in self.first:
-            if len(self.first) >= FINGERPRINTS_AT_MOST:
+            if self._is_full(signal):
                 self.left_out += 1
                 return
             self.new.append(signal)
         self._keep(signal)
+
+    def _is_full(self, signal: Signal) -> bool:
+        if not self.bounded or len(self.first) < FINGERPRINTS_AT_MOST:
+            return False
+        # What says that a further service ails may be the cause itself, and come last.
+        sure = signal.service not in self.sure and opens_alone(signal)
+        return not (signal.service and sure) or len(self.first) >= 2 * FINGERPRINTS_AT_MOST
 
     def _keep(self, signal: Signal) -> None:
         fingerprint = signal.fingerprint
@@ -71,13 +90,31 @@ class Draft:
         if fingerprint not in self.latest or signal.at >= self.latest[fingerprint].at:
             self.latest[fingerprint] = signal
         if signal.service:
-            self.services.add(signal.service)
+            self._note_service(signal, signal.service)
         self.names.add(signal.name)
         begin, end = self.span or (signal.at, signal.at)
         self.span = min(begin, signal.at), max(end, signal.at)
 
+    def _note_service(self, signal: Signal, service: str) -> None:
+        known = len(self.services) + len(self.sure)
+        self.services.add(service)
+        if signal.status == "firing" and service not in self.sure and opens_alone(signal):
+            self.sure.add(service)
+        if len(self.services) + len(self.sure) != known:
+            self._causes = None
+
+    def causes(self, paths: Paths) -> list[frozenset[str]]:
+        """The services that nothing in here explains; of those that surely ail, where there are any."""
+        if self._causes is None:
+            self._causes = causes(self.sure or self.services, paths)
+        return self._causes
+
+    def origins(self, paths: Paths) -> list[str]:
+        """The same, one after the other."""
+        return [service for cause in self.causes(paths) for service in cause]
+
     def absorb(self, other: Draft) -> None:
-        """Take in all signals of another new draft."""
+        """Take in all signals of another draft."""
         for signal in (*other.first.values(), *other.latest.values()):
             self.put(signal)
         self.left_out += other.left_out

@@ -1,4 +1,8 @@
-"""Which signals belong together: the same fingerprint, or connected services of one environment close in time."""
+"""Which signals belong together: the same fingerprint, or connected services of one environment close in time.
+
+Signals that would open an incident alone find their places first: where several of their services are causes of their
+own (`causes.py`), each cause has an incident. Weak ones then go to the nearest.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from models.correlation.causes import FAR, Paths, explains
 from models.correlation.draft import Draft, environment_of
-from models.domain.incident import Incident
+from models.correlation.signals import opens_alone
+from models.domain.incident import Incident, IncidentStatus
 from models.domain.signal import Signal
 from models.domain.topology import Topology
 
@@ -30,15 +36,17 @@ class Grouping:
 
     def __init__(self, topology: Topology, window: timedelta, drafts: list[Draft]) -> None:
         self.topology, self.window, self.drafts = topology, window, drafts
-        self._related: dict[tuple[str, str], bool] = {}
+        self.paths = Paths(topology)
+        self._known: dict[str, Draft] = {}
+        for draft in reversed(drafts):
+            self._known.update(dict.fromkeys(draft.first, draft))
 
     def repeat(self, signal: Signal) -> bool:
         """Whether an active incident has this fingerprint already; it then takes the repeat."""
-        for draft in self.drafts:
-            if signal.fingerprint in draft.first:
-                draft.put(signal)
-                return True
-        return False
+        draft = self._known.get(signal.fingerprint)
+        if draft is not None:
+            draft.put(signal)
+        return draft is not None
 
     def reopen(self, incident: Incident, signal: Signal) -> None:
         """Make an ended incident active again, with the signal that came back."""
@@ -46,34 +54,72 @@ class Grouping:
         draft.reopened = True
         draft.put(signal)
         self.drafts.append(draft)
+        self._known = dict.fromkeys(draft.first, draft) | self._known
 
-    def join(self, signals: Iterable[Signal]) -> list[Signal]:
-        """Put signals into active incidents of connected services; returns those that found none.
+    def place(self, signals: Iterable[Signal]) -> list[Draft]:
+        """Put signals into the active incidents where they belong; what belongs to none comes back as new drafts."""
+        ordered = sorted(signals, key=lambda signal: signal.at)
+        left = self._join([signal for signal in ordered if opens_alone(signal)], self.drafts)
+        groups = [part for group in self._group(left) for part in self._separate(group)]
+        weak = [signal for signal in ordered if not opens_alone(signal)]
+        return [*groups, *map(self._bound, self._group(self._join(weak, [*self.drafts, *groups])))]
+
+    def consequences(self, now: datetime) -> list[tuple[Draft, Draft]]:
+        """Incidents whose causes turn out to be consequences of another's, with that one, which takes their signals.
+
+        Only while they are young and nothing has begun on them.
+        """
+        found: list[tuple[Draft, Draft]] = []
+        for home in [draft for draft in self.drafts if draft.touched]:
+            for other in self.drafts:
+                if other is not home and not other.gone and not home.gone and self._explained(other, home, now):
+                    home.absorb(other)
+                    other.gone = True
+                    found.append((other, home))
+        return found
+
+    def _explained(self, other: Draft, home: Draft, now: datetime) -> bool:
+        known = other.incident
+        if known is None or other.environment != home.environment or not other.sure or not home.sure:
+            return False
+        if now - known.detected_at > self.window or not _untouched(known):
+            return False
+        return explains(home.origins(self.paths), other.origins(self.paths), self.paths)
+
+    def _join(self, signals: Iterable[Signal], drafts: list[Draft]) -> list[Signal]:
+        """Put signals into the drafts where they belong; returns those that found none.
 
         A signal may widen an incident to a further service and so let others in: hence the rounds.
         """
-        left = sorted(signals, key=lambda signal: signal.at)
+        left = list(signals)
         while True:
-            out = [signal for signal in left if not self._join(signal)]
+            out = [signal for signal in left if not self._joined(signal, drafts)]
             if len(out) == len(left):
                 return out
             left = out
 
-    def _join(self, signal: Signal) -> bool:
+    def _joined(self, signal: Signal, drafts: list[Draft]) -> bool:
         if self.repeat(signal):
             return True
-        near = [draft for draft in self.drafts if self._belongs(signal, draft)]
+        near = [draft for draft in drafts if self._belongs(signal, draft)]
         if near:
-            # The incident that has the service already knows it best; then the one that spoke last.
-            max(near, key=lambda draft: (signal.service in draft.services, _end(draft))).put(signal)
+            home = max(near, key=lambda draft: self._nearness(signal, draft))
+            home.put(signal)
+            self._known[signal.fingerprint] = home
         return bool(near)
 
-    def group(self, signals: Iterable[Signal]) -> list[Draft]:
-        """New drafts of signals (in time order) that belong together."""
+    def _nearness(self, signal: Signal, draft: Draft) -> tuple[bool, bool, int, float]:
+        """The incident that has the service already knows it best; then that of the nearest cause, then the last."""
+        service = signal.service or ""
+        away = min((self.paths.distance(service, origin) for origin in draft.origins(self.paths)), default=FAR)
+        return service in draft.sure, service in draft.services, -away, draft.span[1].timestamp() if draft.span else 0.0
+
+    def _group(self, signals: Iterable[Signal]) -> list[Draft]:
+        """New drafts of signals (in time order) of connected services."""
         groups: list[Draft] = []
         for signal in signals:
-            near = [group for group in groups if self._belongs(signal, group)]
-            home = near[0] if near else Draft(None, environment_of(signal, self.topology))
+            near = [group for group in groups if self._belongs(signal, group, as_cause=False)]
+            home = near[0] if near else Draft(None, environment_of(signal, self.topology), bounded=False)
             home.put(signal)
             for other in near[1:]:
                 home.absorb(other)
@@ -83,7 +129,31 @@ class Grouping:
                 groups.append(home)
         return groups
 
-    def _belongs(self, signal: Signal, draft: Draft) -> bool:
+    def _separate(self, group: Draft) -> list[Draft]:
+        """A bounded draft for each cause in the group; a signal goes to the nearest, then to the nearest in time."""
+        causes = group.causes(self.paths) or [frozenset()]
+        parts = [(cause, Draft(None, group.environment)) for cause in causes]
+        began = {
+            cause: min((s.at for s in group.first.values() if s.service in cause), default=None) for cause in causes
+        }
+
+        def far(signal: Signal, cause: frozenset[str]) -> tuple[int, timedelta]:
+            away = min((self.paths.distance(signal.service or "", service) for service in cause), default=FAR)
+            return away, abs(signal.at - (began[cause] or signal.at))
+
+        for signal in group.signals():
+            home = min(parts, key=lambda part: far(signal, part[0]))[1]
+            home.put(signal)
+            self._known[signal.fingerprint] = home
+        return [draft for _, draft in parts]
+
+    def _bound(self, group: Draft) -> Draft:
+        bounded = Draft(None, group.environment)
+        for signal in group.signals():
+            bounded.put(signal)
+        return bounded
+
+    def _belongs(self, signal: Signal, draft: Draft, *, as_cause: bool = True) -> bool:
         if draft.environment != environment_of(signal, self.topology):
             return False
         # A signal may come late: what counts is its distance, whichever side it is on.
@@ -93,14 +163,15 @@ class Grouping:
         if service is None:
             # Without a service, only the very same name says that two signals belong together.
             return signal.name in draft.names
-        return service in draft.services or any(self._connected(service, other) for other in draft.services)
-
-    def _connected(self, one: str, other: str) -> bool:
-        key = (one, other)
-        if key not in self._related:
-            self._related[key] = self.topology.connected(one, other)
-        return self._related[key]
+        if service in draft.sure or (service in draft.services and not opens_alone(signal)):
+            return True
+        # What surely ails is its own cause, unless it explains this incident's or is explained by it.
+        near = draft.origins(self.paths) if as_cause and opens_alone(signal) else draft.services
+        return any(self.paths.connected(service, other) for other in near)
 
 
-def _end(draft: Draft) -> float:
-    return draft.span[1].timestamp() if draft.span else 0.0
+def _untouched(incident: Incident) -> bool:
+    """Whether nothing was begun on it, and no person has taken it."""
+    if incident.status is IncidentStatus.ESCALATED:
+        return incident.abstained_with is not None
+    return incident.status in (IncidentStatus.OPEN, IncidentStatus.INVESTIGATING)

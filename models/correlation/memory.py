@@ -81,7 +81,10 @@ class Memory(Frozen):
                 held.after(signal) if held else Trace(status=signal.status, since=signal.at, at=signal.at)
             )
         return {
-            fingerprint: held.model_copy(update={"changes": tuple(at for at in held.changes if now - at <= window)})
-            for fingerprint, held in traces.items()
-            if now - held.at <= window
+            fingerprint: _recent(held, now, window) for fingerprint, held in traces.items() if now - held.at <= window
         }
+
+
+def _recent(trace: Trace, now: datetime, window: timedelta) -> Trace:
+    changes = tuple(at for at in trace.changes if now - at <= window)
+    return trace if changes == trace.changes else trace.model_copy(update={"changes": changes})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 from models.domain.base import Labels
 from models.domain.signal import Direction
@@ -78,12 +79,17 @@ _CODE_LABELS = ("code", "status", "status_code", "outcome", "result")
 
 def role_of(name: str, labels: Labels) -> Role:
     """The role of a series by its metric name and its status labels (`code="500"`, `status="error"`)."""
+    return _role(name, labels.get("level"), tuple(labels[key] for key in _CODE_LABELS if key in labels))
+
+
+# Asked for every signal of an incident, whenever one comes; there are few names.
+@lru_cache(maxsize=4096)
+def _role(name: str, level: str | None, codes: tuple[str, ...]) -> Role:
     if kind_of(name) is Kind.STATE:
         return Role.AVAILABILITY
     # More lines, or fewer, at a level that is no error explain what others found.
-    if name.startswith(_CONTEXT) or name == CHANGES or (name in _OF_LOGS and labels.get("level") not in _BAD_LEVELS):
+    if name.startswith(_CONTEXT) or name == CHANGES or (name in _OF_LOGS and level not in _BAD_LEVELS):
         return Role.CONTEXT
-    codes = [labels[key] for key in _CODE_LABELS if key in labels]
     if _ERROR_NAME.search(name) or name in _OF_LOGS or any(_ERROR_CODE.fullmatch(code) for code in codes):
         return Role.ERRORS
     if name.endswith("_count"):

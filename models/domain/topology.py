@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -45,17 +46,26 @@ class Topology(Frozen):
 
     def dependents(self, service: str) -> tuple[str, ...]:
         """The services that call `service`, directly or through others, in breadth-first order."""
-        found: list[str] = []
+        found: dict[str, None] = {}
         frontier = [service]
         while frontier:
-            callers = [
-                name
-                for name, entry in self.services.items()
-                if name != service and name not in found and any(callee in entry.depends_on for callee in frontier)
-            ]
-            found.extend(callers)
-            frontier = callers
+            callers = {caller for name in frontier for caller in self.callers.get(name, ())} - found.keys() - {service}
+            frontier = sorted(callers, key=self._places.__getitem__)
+            found.update(dict.fromkeys(frontier))
         return tuple(found)
+
+    @cached_property
+    def callers(self) -> dict[str, tuple[str, ...]]:
+        """By service, those that call it directly, in the order of `services`."""
+        found: dict[str, dict[str, None]] = {}
+        for name, entry in self.services.items():
+            for callee in entry.depends_on:
+                found.setdefault(callee, {})[name] = None
+        return {callee: tuple(names) for callee, names in found.items()}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.services)}
 
     def connected(self, one: str, other: str) -> bool:
         """Whether one of the two is the other, or depends on it, directly or through others."""

@@ -153,7 +153,8 @@ def _json(value: Any) -> str:
 
     One alert with NUL in its text would otherwise stop the work on all incidents.
     """
-    return _NUL.sub(r"\1\\ufffd", json.dumps(value))
+    text = json.dumps(value)
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -236,3 +236,25 @@ def test_a_label_longer_than_its_column_is_no_outage(parts, clock):
     )  # fmt: skip
     incident = parts.intake.signals([signal])[0].incident
     assert parts.incidents.get(incident).environment == "e" * 5000
+
+
+def test_incidents_that_turn_out_to_be_consequences_are_closed_into_their_cause(build, alert, tmp_path):
+    topology = tmp_path / "topology.yaml"
+    topology.write_text("services: {a: {depends_on: [db]}, b: {depends_on: [db]}, db: {}}")
+    parts = build(topology=topology)
+    one, other = (receipt.incident for receipt in parts.intake.signals([alert(service="a"), alert(service="b")]))
+    assert one != other
+    home = parts.intake.signals([alert("Down", "db")])[0].incident
+    absorbed = parts.incidents.get(({one, other} - {home}).pop())
+    assert absorbed.status is S.CLOSED
+    assert f"merged into {home}" in absorbed.timeline[-1].text
+    stored = parts.incidents.get(home)
+    assert set(stored.services) == {"a", "b", "db"}
+    assert stored.timeline[-1].data == {"from": absorbed.id}
+    assert parts.intake.signals([alert(service="a"), alert(service="b")])[0].incident == home
+
+
+def test_a_signal_beyond_what_an_incident_keeps_is_told_where_it_is(parts, alert):
+    receipts = parts.intake.signals([alert(pod=str(number)) for number in range(700)])
+    assert len({receipt.incident for receipt in receipts}) == 1
+    assert receipts[-1].incident is not None
