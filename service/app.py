@@ -42,6 +42,8 @@ from service.remediation.workflow import Remediation, Steps
 from service.security.secrets import resolve_secret
 from service.security.webhooks import Webhooks
 from service.settings import Settings
+from service.slo.file import slo_book
+from service.slo.keeper import SloKeeper
 from service.state_folder import make_state_folder
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
@@ -141,6 +143,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         Executing(pipeline, closing, incidents, executions, clock, pause, starting.refusal),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
+    slos = slo_book(settings.slos, database, clock)
     return Parts(
         settings=settings,
         clock=clock,
@@ -165,6 +168,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         intake=intake,
         logs=LogIntake(intake, states, changes, settings, clock),
         notes=notes,
+        slos=slos,
+        slo_keeper=SloKeeper(slos, source, incidents, intake.with_writing, clock),
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,

@@ -20,6 +20,8 @@ _SCRAPE_TIMEOUT = timedelta(seconds=10)
 _SAVE_EVERY = timedelta(seconds=30)
 _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
+# Of the objectives' minute: how late one may be judged.
+_JUDGE_EVERY = timedelta(seconds=5)
 _START_EVERY = timedelta(milliseconds=500)
 _RESCUE_EVERY = timedelta(seconds=30)
 # Looking whether a thousand files have changed takes some ten milliseconds.
@@ -107,6 +109,7 @@ def detector_loops(parts: Parts) -> list[Loop]:
         Loop("save-logs", _SAVE_EVERY, parts.logs.save),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
+        Loop("judge-slos", _JUDGE_EVERY, ToldOnce("judge-slos", parts.slo_keeper.tick)),
     ]
     if parts.settings.scrape:
         scraper = Scraper(parts.settings.scrape, timeout=min(interval, _SCRAPE_TIMEOUT))

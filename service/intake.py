@@ -111,6 +111,16 @@ class Intake:
         """Take signals; when this returns they are in the database. One receipt each, in order."""
         return self._receipts(signals, self._correlate(signals))
 
+    def with_writing(self, write: Callable[[Connection], Sequence[Signal]]) -> list[SignalReceipt]:
+        """Take the signals that `write` gives, in the transaction in which it writes: both happen, or neither."""
+        share = self._pipeline.failing_share()
+        with self._database.write() as connection:
+            # First, as everywhere: `write` may look at incidents, and two orders of locks would block each other.
+            self._database.lock(connection, CORRELATE)
+            signals = write(connection)
+            changed = self._correlate_in(connection, signals, share) if signals else []
+        return self._receipts(signals, changed)
+
     def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
         """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from service.remediation.workflow import Remediation
     from service.security.webhooks import Webhooks
     from service.settings import Settings
+    from service.slo.book import SloBook
+    from service.slo.keeper import SloKeeper
     from service.store.audit import AuditLog
     from service.store.changes import Changes
     from service.store.database import Database
@@ -67,6 +69,8 @@ class Parts:
     intake: Intake
     logs: LogIntake
     notes: ChangeNotes
+    slos: SloBook
+    slo_keeper: SloKeeper
     pipeline: Pipeline
     guard: Guard
     approvals: Approvals

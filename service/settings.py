@@ -116,6 +116,8 @@ class Settings(BaseSettings):
 
     logs: LogSettings = LogSettings()
     """How log lines become templates and series, and what is kept of them at most."""
+    slos: Path | None = None
+    """YAML: service level objectives (docs/slo.md). Read again when it changes."""
 
     # Detection and correlation
     detector: Adapter = Adapter(name="lockstep")

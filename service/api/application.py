@@ -25,6 +25,7 @@ from service.api import (
     reports,
     runbooks,
     signals,
+    slos,
     telemetry,
     tickets,
     webhooks,
@@ -40,7 +41,7 @@ MAX_LOG_BYTES = 32_000_000
 """Of one body of log lines: one line may be 10 MB, of which the beginning is read."""
 
 _RESOURCES = (
-    telemetry, logs, events, signals, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets,
+    telemetry, logs, events, signals, slos, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets,
     autonomy, audit, kill_switch, maintenance, replicas, keys, health, metrics, model, reports,
 )  # fmt: skip
 

@@ -197,3 +197,13 @@ SHADOW: Json = {
     "incident": "INC-7", "episode": 1, "runbook": "postgres-connection-failures", "action": "restart-database",
     "environment": "sandbox", "agreed": True, "by": "key:ada", "at": _DONE,
 }  # fmt: skip
+
+SLO: Json = {
+    "id": "shop-availability", "title": "Requests of the shop succeed", "service": "shop", "target": 0.999,
+    "window": "30d", "state": "page", "budget_left": 0.61, "exhausted_at": "2026-02-01T01:30:00Z", "events": 8_640_000,
+    "measured": 1.0, "measured_until": "2026-01-31T12:04:00Z", "problem": None,
+    "alerts": [
+        {"factor": 14.4, "long": "1h", "short": "5m", "page": True, "burn_long": 32.5, "burn_short": 410.0,
+         "firing": True, "too_few": False},
+    ],
+}  # fmt: skip

@@ -35,6 +35,7 @@ from service.cli import (
     sandbox,
     serve,
     simulate,
+    slo,
 )
 
 
@@ -136,6 +137,7 @@ for name, group in (
     ("autonomy", autonomy.app),
     ("model", model.app),
     ("policy", policy.app),
+    ("slo", slo.app),
     ("eval", evaluate.app),
     ("sandbox", sandbox.app),
     ("audit", audit.app),

@@ -261,3 +261,24 @@ detector_states = Table(
     Column("saved_at", Float, nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
+
+slo_counts = Table(
+    "slo_counts",
+    metadata,
+    # A hash of the objective's id and indicator: counts of another indicator are others.
+    Column("key", String(32), primary_key=True),
+    # How long the slot is: a minute or an hour.
+    Column("seconds", Integer, primary_key=True, autoincrement=False),
+    # Its start, unix seconds.
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    # Null: nothing could be counted.
+    Column("total", Float),
+    Column("bad", Float),
+)
+
+slo_states = Table(
+    "slo_states",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("document", JSON, nullable=False),
+)

@@ -27,6 +27,7 @@ from service.parts import Parts
 from service.pipeline import Pipeline
 from service.security.webhooks import Webhooks
 from service.settings import Settings
+from service.slo.file import slo_book
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
 from service.store.changes import Changes
@@ -136,6 +137,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
         recommendations = Recommendations(database, audit)
         shadows = Shadows(levels, incidents, executions, recommendations, settings, clock)
         corpus: Any = Corpus()
+        slos = slo_book(settings.slos, database, clock)
         others: dict[str, Any] = {"source": Source(), "index": Index(), "remediation": Remediation()}
         made.append(
             Parts(
@@ -147,7 +149,8 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
                 logs=logs, notes=notes, changes=changes,
                 guard=stand_in, approvals=approvals,
-                replicas=Replicas(database, audit, settings.replica_lease), **others,
+                replicas=Replicas(database, audit, settings.replica_lease),
+                slos=slos, slo_keeper=stand_in, **others,
             )
         )  # fmt: skip
         return made[-1]
