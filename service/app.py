@@ -56,6 +56,7 @@ from service.store.maintenance import Maintenance
 from service.store.recommendations import Recommendations
 from service.store.replicas import Replicas
 from service.store.samples import SampleStore
+from service.store.silences import Silences
 from service.store.state import DetectorStates, KillSwitch
 from service.topology import load_topology
 
@@ -156,6 +157,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         webhooks=webhooks,
         kill_switch=kill_switch,
         maintenance=Maintenance(database, audit, clock),
+        silences=Silences(database, audit, clock),
         changes=changes,
         detector_states=states,
         samples=samples,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from models.domain.signal import Signal
 from service.changing import ChangeNotes
 from service.pipeline import Pipeline
 from service.settings import Settings
+from service.silencing import sift
 from service.store.database import CORRELATE, Database
 from service.store.deliveries import Deliveries
 from service.store.incidents import Incidents
@@ -26,10 +28,6 @@ from service.store.samples import SampleStore
 from service.store.state import CorrelationMemory, DetectorStates
 
 _log = logging.getLogger(__name__)
-
-
-Change = tuple[Incident, frozenset[str]]
-"""An incident that signals changed, and their fingerprints."""
 
 
 class SignalReceipt(Frozen):
@@ -103,13 +101,13 @@ class Intake:
             self._samples.append(batch)
             with self._detecting:
                 signals = [told(signal) for signal in self._pipeline.detect(batch)]
-                changed = self._correlate(signals) if signals else []
+                changed = self._correlate(signals).changed if signals else ()
             touched.update({incident.id: incident for incident, _ in changed})
         return list(touched.values())
 
     def signals(self, signals: Sequence[Signal]) -> list[SignalReceipt]:
         """Take signals; when this returns they are in the database. One receipt each, in order."""
-        return self._receipts(signals, self._correlate(signals))
+        return _receipts(signals, self._correlate(signals))
 
     def with_writing(self, write: Callable[[Connection], Sequence[Signal]]) -> list[SignalReceipt]:
         """Take the signals that `write` gives, in the transaction in which it writes: both happen, or neither."""
@@ -130,8 +128,8 @@ class Intake:
         with self._database.write() as connection:
             if not self._deliveries.add(connection, webhook, identifier):
                 return None
-            changed = self._correlate_in(connection, signals, share)
-        return self._receipts(signals, changed)
+            taken = self._correlate_in(connection, signals, share)
+        return _receipts(signals, taken)
 
     def resolve_quiet(self) -> list[str]:
         """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
@@ -146,18 +144,20 @@ class Intake:
                 resolved.append(incident.id)
         return resolved
 
-    def _correlate(self, signals: Sequence[Signal]) -> list[Change]:
+    def _correlate(self, signals: Sequence[Signal]) -> _Taken:
         share = self._pipeline.failing_share()
         with self._database.write() as connection:
             return self._correlate_in(connection, signals, share)
 
-    def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> list[Change]:
+    def _correlate_in(self, connection: Connection, signals: Sequence[Signal], share: float | None) -> _Taken:
         now = self._clock()
         self._database.lock(connection, CORRELATE)
         memory = self._memory.load(connection)
         active = self._incidents.active(connection)
         recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
-        found = self._pipeline.correlate(signals, active, recent, memory)
+        known = {signal.fingerprint for incident in active for signal in incident.signals}
+        heard = sift(connection, signals, known, memory, now)
+        found = self._pipeline.correlate(heard.signals, active, recent, heard.memory)
         assessed = partial(self._pipeline.assess, failing_share=share)
         changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
         for incident in (*found.updated, *found.reopened):
@@ -174,7 +174,7 @@ class Intake:
             self._memory.save(connection, found.memory)
         for absorbed, into in found.merged:
             self._absorb(connection, absorbed, into)
-        return list(zip(changed, found.taken, strict=True))
+        return _Taken(tuple(zip(changed, found.taken, strict=True)), heard.silenced)
 
     def _absorb(self, connection: Connection, absorbed: str, into: str) -> None:
         reason = f"merged into {into}: what it is about is a consequence of that"
@@ -182,16 +182,33 @@ class Intake:
         text = f"{absorbed} is a consequence of this: its signals are here now"
         self._incidents.note(connection, into, "merged", text, {"from": absorbed})
 
-    def _receipts(self, signals: Sequence[Signal], changed: Sequence[Change]) -> list[SignalReceipt]:
-        homes = {fingerprint: incident.id for incident, taken in reversed(changed) for fingerprint in taken}
-        return [self._receipt(signal, homes.get(signal.fingerprint)) for signal in signals]
 
-    def _receipt(self, signal: Signal, incident: str | None) -> SignalReceipt:
-        if incident is not None:
-            return SignalReceipt(fingerprint=signal.fingerprint, incident=incident, note=f"part of {incident}")
-        note = "it opened no incident: " + (
-            "it is resolved"
-            if signal.status == "resolved"
-            else "it repeats what is known, or waits for a second signal"
+@dataclass(frozen=True)
+class _Taken:
+    """What signals changed."""
+
+    changed: tuple[tuple[Incident, frozenset[str]], ...]
+    """Incidents, each with the fingerprints that came into it."""
+    silenced: dict[str, str]
+    """By fingerprint, the silence that held it back."""
+
+
+def _receipts(signals: Sequence[Signal], taken: _Taken) -> list[SignalReceipt]:
+    homes = {fingerprint: incident.id for incident, own in reversed(taken.changed) for fingerprint in own}
+    return [
+        SignalReceipt(
+            fingerprint=signal.fingerprint,
+            incident=homes.get(signal.fingerprint),
+            note=_note(signal, homes.get(signal.fingerprint), taken.silenced.get(signal.fingerprint)),
         )
-        return SignalReceipt(fingerprint=signal.fingerprint, incident=None, note=note)
+        for signal in signals
+    ]
+
+
+def _note(signal: Signal, incident: str | None, silence: str | None) -> str:
+    if incident is not None:
+        return f"part of {incident}"
+    if silence is not None:
+        return f"it opened no incident: {silence} silences it"
+    why = "it is resolved" if signal.status == "resolved" else "it repeats what is known, or waits for a second signal"
+    return f"it opened no incident: {why}"

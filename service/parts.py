@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from service.store.recommendations import Recommendations
     from service.store.replicas import Replicas
     from service.store.samples import SampleStore
+    from service.store.silences import Silences
     from service.store.state import DetectorStates, KillSwitch
 
 
@@ -54,6 +55,7 @@ class Parts:
     webhooks: Webhooks
     kill_switch: KillSwitch
     maintenance: Maintenance
+    silences: Silences
     changes: Changes
     detector_states: DetectorStates
     samples: SampleStore

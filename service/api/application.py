@@ -25,6 +25,7 @@ from service.api import (
     reports,
     runbooks,
     signals,
+    silences,
     slos,
     telemetry,
     tickets,
@@ -42,7 +43,7 @@ MAX_LOG_BYTES = 32_000_000
 
 _RESOURCES = (
     telemetry, logs, events, signals, slos, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets,
-    autonomy, audit, kill_switch, maintenance, replicas, keys, health, metrics, model, reports,
+    autonomy, audit, kill_switch, maintenance, silences, replicas, keys, health, metrics, model, reports,
 )  # fmt: skip
 
 

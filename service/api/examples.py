@@ -170,6 +170,16 @@ MAINTENANCE: Json = {
     "id": "MNT-3", "service": "orders-*", "environment": "*", "starts_at": _BEGAN, "ends_at": _DONE,
     "reason": "new disks", "by": "key:ada", "ended_at": None, "ended_by": None,
 }  # fmt: skip
+SILENCE: Json = {
+    "id": "SIL-2", "starts_at": _BEGAN, "ends_at": _DONE, "reason": "known, the disk comes on Monday", "by": "key:ada",
+    "matchers": [
+        {"label": "service", "op": "=", "value": "orders-db"}, {"label": "alertname", "op": "=~", "value": "Disk.*"}
+    ],
+    "ended_at": None, "ended_by": None, "count": 12,
+    "signals": [
+        {"fingerprint": "8d2f0b6a1c3e4f57", "name": "DiskFull", "service": "orders-db", "count": 12, "last_at": _SEEN}
+    ],
+}  # fmt: skip
 REPLICA: Json = {
     "id": "0b4f1c2d3e5a69788796a5b4c3d2e1f0", "host": "suture-1", "version": "3", "state": "alive",
     "beat_seconds_ago": 2.4, "taken_by": None,

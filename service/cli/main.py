@@ -34,6 +34,7 @@ from service.cli import (
     runbook,
     sandbox,
     serve,
+    silence,
     simulate,
     slo,
 )
@@ -134,6 +135,7 @@ for name, group in (
     ("execution", execution.app),
     ("kill-switch", kill_switch.app),
     ("maintenance", maintenance.app),
+    ("silence", silence.app),
     ("autonomy", autonomy.app),
     ("model", model.app),
     ("policy", policy.app),

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.domain.errors import BadInput
 from service.cli.options import AsJson, Data
+from service.cli.parsing import check_words, instant, shown_instant, state_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from service.cli.state import State
-    from service.store.maintenance import Maintenance, MaintenanceWindow
+    from service.store.maintenance import Maintenance
 
 app = typer.Typer(help="While people work on a service, nothing is started on it.", no_args_is_help=True)
 
@@ -34,11 +32,11 @@ def add(
     from service.cli.output import print_json
     from service.cli.state import actor, open_state
 
-    _check("--service", service, 200)
-    _check("--environment", environment, 200)
-    _check("--reason", reason, 2000)
-    begins = _time(from_, "--from") if from_ is not None else None
-    ends = _time(to, "--to")
+    check_words("--service", service, 200)
+    check_words("--environment", environment, 200)
+    check_words("--reason", reason, 2000)
+    begins = instant(from_, "--from") if from_ is not None else None
+    ends = instant(to, "--to")
     with open_state(data) as state:
         window = maintenance_of(state).add(
             service=service, environment=environment, starts_at=begins, ends_at=ends, reason=reason, actor=actor()
@@ -46,8 +44,8 @@ def add(
     if as_json:
         print_json(window)
         return
-    typer.echo(f"{window.id}: nothing is started on {service} from {_shown(window.starts_at)}")
-    typer.echo(f"to {_shown(window.ends_at)}; `suture maintenance end {window.id}` ends it earlier")
+    typer.echo(f"{window.id}: nothing is started on {service} from {shown_instant(window.starts_at)}")
+    typer.echo(f"to {shown_instant(window.ends_at)}; `suture maintenance end {window.id}` ends it earlier")
 
 
 @app.command("list")
@@ -66,7 +64,16 @@ def list_windows(as_json: AsJson = False, data: Data = None) -> None:
     print_table(
         ("id", "state", "service", "environment", "from", "to", "by", "reason"),
         [
-            (w.id, _state(w, now), w.service, w.environment, _shown(w.starts_at), _shown(w.ends_at), w.by, w.reason)
+            (
+                w.id,
+                state_of(w, now),
+                w.service,
+                w.environment,
+                shown_instant(w.starts_at),
+                shown_instant(w.ends_at),
+                w.by,
+                w.reason,
+            )
             for w in found
         ],
     )
@@ -91,32 +98,3 @@ def maintenance_of(state: State) -> Maintenance:
     from service.store.maintenance import Maintenance
 
     return Maintenance(state.database, state.audit, utc_now)
-
-
-def _time(text: str, option: str) -> datetime:
-    """Raises BadInput for what is no time, or one whose zone would be a guess."""
-    from datetime import datetime
-
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"{text!r} is no ISO time; write for example 2026-03-01T22:00+01:00", where=option) from error
-    if at.tzinfo is None:
-        words = f"{text!r} does not say in which zone; write {at.isoformat(timespec='minutes')}+01:00, or …Z for UTC"
-        raise BadInput(words, where=option)
-    return at
-
-
-def _check(option: str, text: str, longest: int) -> None:
-    if not 0 < len(text) <= longest or not text.isprintable():
-        raise BadInput(f"takes 1 to {longest} printable characters", where=option)
-
-
-def _state(window: MaintenanceWindow, now: datetime) -> str:
-    if window.ended_at is not None or window.ends_at <= now:
-        return "over"
-    return "planned" if window.starts_at > now else "holds"
-
-
-def _shown(at: datetime) -> str:
-    return f"{at:%F %H:%M:%S} UTC"

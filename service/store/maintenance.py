@@ -55,7 +55,7 @@ class Maintenance:
             self._database.lock(connection, ADMISSION)
             # By the clock that starts are admitted by: with a slow or a fast one of ours it would begin too late.
             now = self._database.now(connection, self._clock)
-            begins, ends = _utc(starts_at or now), _utc(ends_at)
+            begins, ends = utc(starts_at or now), utc(ends_at)
             if ends <= begins and starts_at is not None:
                 raise BadInput(f"the window ends at {ends_at.isoformat()}, which is not after its start")
             if ends <= now:
@@ -65,8 +65,8 @@ class Maintenance:
             )
             inserted = connection.execute(
                 insert(maintenance).values(
-                    service=service, environment=environment, starts_at=_stamp(window.starts_at),
-                    ends_at=_stamp(window.ends_at), document=_document(window),
+                    service=service, environment=environment, starts_at=stamp(window.starts_at),
+                    ends_at=stamp(window.ends_at), document=_document(window),
                 )
             )  # fmt: skip
             window = window.model_copy(update={"id": f"{_PREFIX}{inserted.inserted_primary_key[0]}"})  # type: ignore[index]
@@ -96,14 +96,14 @@ class Maintenance:
                 raise Conflict(f"{identifier} is over already, since {(window.ended_at or window.ends_at).isoformat()}")
             window = window.model_copy(update={"ended_at": now, "ended_by": actor})
             changed = update(maintenance).where(maintenance.c.number == number)
-            connection.execute(changed.values(ends_at=_stamp(now), document=_document(window)))
+            connection.execute(changed.values(ends_at=stamp(now), document=_document(window)))
             self._audit.append(connection, "maintenance.ended", window.id, _document(window), actor)
         return window
 
 
 def planned(connection: Connection, now: datetime) -> list[MaintenanceWindow]:
     """The windows that have not ended, whether begun or not."""
-    return [_window(number, document) for number, document in connection.execute(_PLANNED, {"now": _stamp(now)})]
+    return [_window(number, document) for number, document in connection.execute(_PLANNED, {"now": stamp(now)})]
 
 
 def _number(identifier: str) -> int:
@@ -122,12 +122,14 @@ def _window(number: int, document: dict[str, Any]) -> MaintenanceWindow:
     return MaintenanceWindow.model_validate({**document, "id": f"{_PREFIX}{number}"})
 
 
-def _utc(at: datetime) -> datetime:
+def utc(at: datetime) -> datetime:
+    """The same instant in UTC. Raises BadInput for one that UTC has no calendar for."""
     try:
         return at.astimezone(UTC)
     except OverflowError as error:
         raise BadInput(f"{at.isoformat()} lies outside of the calendar; write an earlier year than 9999") from error
 
 
-def _stamp(at: datetime) -> str:
+def stamp(at: datetime) -> str:
+    """As columns have it, so that texts compare as instants do."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -184,6 +184,16 @@ maintenance = Table(
     Column("document", JSON, nullable=False),
 )
 
+silences = Table(
+    "silences",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("starts_at", String(40), nullable=False),
+    Column("ends_at", String(40), nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("silences_ends_at", "ends_at"),
+)
+
 replicas = Table(
     "replicas",
     metadata,

@@ -39,6 +39,7 @@ from service.store.maintenance import Maintenance
 from service.store.recommendations import Recommendations
 from service.store.replicas import Replicas
 from service.store.samples import SampleStore
+from service.store.silences import Silences
 from service.store.state import DetectorStates, KillSwitch
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -145,6 +146,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 executions=executions, recommendations=recommendations,
                 keys=Keys(database, audit, clock), webhooks=Webhooks(settings.webhooks), levels=levels, shadows=shadows,
                 kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
+                silences=Silences(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
                 logs=logs, notes=notes, changes=changes,

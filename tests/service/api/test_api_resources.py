@@ -256,3 +256,21 @@ def test_maintenance_without_a_zone_or_without_time_is_refused(api, ends):
     window = {"service": "*", "ends_at": ends, "reason": "new disks"}
     assert api("POST", "/v1/maintenance", json=window).status_code == 422
     assert api("GET", "/v1/maintenance").json()["items"] == []
+
+
+def test_silences_are_made_seen_and_ended_by_approvers(api):
+    approver = api.as_role(Role.APPROVER, "ada")
+    body = {"matchers": ["service=mail", 'alertname=~"Disk.*"'], "ends_at": "2026-01-31T14:00:00Z", "reason": "known"}
+    made = api.client.post("/v1/silences", json=body, headers=approver)
+    assert (made.status_code, made.json()["id"], made.json()["by"]) == (201, "SIL-1", "key:ada")
+    alert = {"kind": "alert", "name": "DiskFull", "labels": {"service": "mail"}}
+    [accepted] = api("POST", "/v1/signals", json=[alert]).json()["accepted"]
+    assert (accepted["incident"], "SIL-1 silences it" in accepted["note"]) == (None, True)
+    assert api("GET", "/v1/silences/SIL-1").json()["count"] == 1
+    assert api("GET", "/v1/silences").json()["items"][0]["signals"][0]["name"] == "DiskFull"
+    assert api.client.post("/v1/silences", json=body, headers=api.as_role(Role.SENDER)).status_code == 403
+    assert api.client.delete("/v1/silences/SIL-1", headers=approver).json()["ended_by"] == "key:ada"
+    assert api("DELETE", "/v1/silences/SIL-1").status_code == 409
+    assert api("GET", "/v1/silences/SIL-9").status_code == 404
+    bad = api("POST", "/v1/silences", json=body | {"matchers": ["service=~.*"]})
+    assert (bad.status_code, "would fit every signal" in bad.json()["detail"]) == (422, True)

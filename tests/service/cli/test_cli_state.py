@@ -206,3 +206,29 @@ def test_without_the_signing_key_of_the_installation_nothing_is_changed(suture, 
     key.write_text(secret)
     assert suture("audit", "verify", *data).exit_code == 0
     assert suture("approve", "EXE-1", *data).exit_code == 0
+
+
+def test_a_silence_is_added_listed_shown_and_ended(suture, installation):
+    data = ("--data", str(installation))
+    made = suture("silence", "add", "service=mail", 'alertname=~"Disk.*"', "--for", "2h", "--reason", "known", *data)
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.startswith('SIL-1: service="mail", alertname=~"Disk.*" opens nothing')
+    assert "holds" in suture("silence", "list", *data).stdout
+    assert "0 signals held back" in suture("silence", "show", "SIL-1", *data).stdout
+    assert suture("silence", "end", "SIL-1", *data).stdout == "ended SIL-1, which held 0 signals back\n"
+    assert "over" in suture("silence", "list", *data).stdout
+    assert suture("silence", "end", "SIL-1", *data).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("service=mail", "--reason", "x"), "either --to TIME or --for DURATION"),
+        (("service=mail", "--reason", "x", "--for", "long"), "is not a duration"),
+        (("mail", "--reason", "x", "--for", "1h"), "is no matcher"),
+        (("service=mail", "--reason", "", "--for", "1h"), "--reason"),
+    ],
+)
+def test_a_silence_that_cannot_be_meant_is_refused(suture, installation, arguments, words):
+    told = suture("silence", "add", *arguments, "--data", str(installation))
+    assert (told.exit_code, words in told.stderr) == (2, True), told.stderr
