@@ -116,8 +116,8 @@ class Intake:
             # First, as everywhere: `write` may look at incidents, and two orders of locks would block each other.
             self._database.lock(connection, CORRELATE)
             signals = write(connection)
-            changed = self._correlate_in(connection, signals, share) if signals else []
-        return self._receipts(signals, changed)
+            taken = self._correlate_in(connection, signals, share) if signals else _Taken((), {})
+        return _receipts(signals, taken)
 
     def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
         """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.
