@@ -4,14 +4,16 @@ A rank among N reference scores is never below 1/(N+1), which cannot pass false-
 series soon after a start. Above a high quantile the tail is therefore modelled: excesses over a high threshold are
 exponential in the limit for light-tailed scores (Pickands 1975; Davison and Smith 1990), and those of a CUSUM are for
 any noise with exponential moments (Lundberg's bound). Pooling gives a tail after one minute; each series' own peaks
-then pull its tail to its own noise, with the pool as the prior. Dependent excesses are declustered: one peak an
-excursion.
+then pull its tail to its own noise, with the pool as the prior (`kernel.p_value_of`). Dependent excesses are
+declustered: one peak an excursion.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.detection.kernel import LEAST_P, LEAST_TAIL
 
 Floats = NDArray[np.float64]
 
@@ -23,15 +25,9 @@ QUANTILE = 0.90
 PRIOR_TAIL = 1.0
 """Mean excess before anything was seen: twice that of Gaussian noise, on the careful side."""
 PRIOR_WEIGHT = 50.0
-LEAST_TAIL = 0.5
-"""The mean excess of a CUSUM of standard Gaussian noise with allowance 1 (1 / (2 * allowance)): no tail is lighter."""
 TAIL_AT_MOST = 1.5
 THRESHOLD_AT_MOST = 4.0
 """Bounds of what is pooled: many wandering series must not deafen the calm ones; each of them learns its own tail."""
-SERIES_TAIL_WEIGHT = 5.0
-SERIES_RATE_WEIGHT = 20.0
-PRIOR_RATE = 0.05
-LEAST_P = 1e-300
 
 
 class Reference:
@@ -45,8 +41,7 @@ class Reference:
         self.tail = PRIOR_TAIL
 
     def add(self, scores: Floats, turn: int) -> None:
-        """Take scores, shape [n]; `turn` (the tick) rotates which are taken when there are more than PER_TICK."""
-        scores = scores[scores > 0]
+        """Take scores > 0, shape [n]; `turn` (the tick) rotates which are taken when there are more than PER_TICK."""
         step = -(-len(scores) // PER_TICK) or 1
         scores = scores[turn % step :: step]
         if len(scores) == 0:
@@ -64,19 +59,6 @@ class Reference:
         excess = held[held > self.threshold] - self.threshold
         tail = (PRIOR_TAIL * PRIOR_WEIGHT + excess.sum()) / (PRIOR_WEIGHT + len(excess))
         self.tail = float(np.clip(tail, LEAST_TAIL, TAIL_AT_MOST))
-
-    def tails(self, peaks: Floats, peak_sum: Floats) -> Floats:
-        """Mean excess of each series: the pool's, and that of its own `peaks` excursions with excesses `peak_sum`."""
-        own = (self.tail * SERIES_TAIL_WEIGHT + peak_sum) / (SERIES_TAIL_WEIGHT + peaks)
-        return np.maximum(own, LEAST_TAIL)
-
-    def p_values(self, scores: Floats, tails: Floats, over: Floats, ticks: Floats) -> Floats:
-        """P-values, shape [n], of scores of series that were over the threshold in `over` of `ticks` ticks."""
-        rate = (SERIES_RATE_WEIGHT * PRIOR_RATE + over) / (SERIES_RATE_WEIGHT + ticks)
-        beyond = rate * np.exp(-np.maximum(scores - self.threshold, 0.0) / tails)
-        below = 1.0 - (1.0 - rate) * np.minimum(scores / self.threshold, 1.0)
-        p = np.where(scores > self.threshold, beyond, below)
-        return np.clip(p, LEAST_P, 1.0)
 
 
 def score_of(p: Floats) -> Floats:

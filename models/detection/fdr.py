@@ -19,9 +19,11 @@ EARNED_AT_MOST = 10.0
 """A tick's level is at most this many times its even share: after a true storm, false followers stay rare."""
 
 
-def benjamini_hochberg(p: NDArray[np.float64], level: float) -> tuple[NDArray[np.bool_], int]:
-    """Which of n p-values, shape [n], are discoveries at `level`, and how many there would be were one p-value 0."""
-    n = len(p)
+def benjamini_hochberg(p: NDArray[np.float64], level: float, n: int) -> tuple[NDArray[np.bool_], int]:
+    """Which p-values of n, shape [at most n], are discoveries at `level`, and how many were one p-value 0.
+
+    Those that are left out count as 1.
+    """
     if n == 0:
         return np.zeros(0, dtype=bool), 0
     # Sorting only what can pass at all: a rejected p-value is at most `level`.
@@ -43,13 +45,17 @@ class BatchControl:
         """Columns: level, discoveries, discoveries were one p-value 0. Row = tick modulo horizon."""
         self.tick = 0
 
-    def decide(self, p: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which of the tick's p-values, shape [n], are discoveries; spends and earns budget."""
+    def decide(self, p: NDArray[np.float64], n: int | None = None) -> NDArray[np.bool_]:
+        """Which of the tick's p-values are discoveries; spends and earns budget.
+
+        `p` has the shape [n], or less: those of the `n` that are left out count as 1.
+        """
+        n = len(p) if n is None else n
         horizon = len(self.ticks)
         row = self.tick % horizon
         self.ticks[row] = 0.0
-        level = self._level(len(p), min(self.tick + 1, horizon) / horizon)
-        found, helped = benjamini_hochberg(p, level)
+        level = self._level(n, min(self.tick + 1, horizon) / horizon)
+        found, helped = benjamini_hochberg(p, level, n)
         self.ticks[row] = (level, int(found.sum()), max(helped, 1))
         self.tick += 1
         return found

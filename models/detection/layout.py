@@ -1,4 +1,4 @@
-"""Which row of the state each sample of a batch belongs to. Kept while the same series come tick after tick."""
+"""Which row of the state each sample of a batch belongs to."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ class Layout:
     siblings: NDArray[np.intp]
     """Where in the batch the `_count` of each sum stands, -1 where there is none, shape [m]."""
     families: frozenset[str]
-    newborn: NDArray[np.bool_]
-    """Counters that came into being after their family was known: they stood at 0 until now, shape [m]."""
     refused: int
     """Series for which there was no room."""
 
@@ -37,14 +35,14 @@ def family_key(labels: Labels) -> str:
     return "|".join([labels.get("__name__", ""), *(labels.get(key, "") for key in _OWNER_LABELS)])
 
 
-def lay_out(series: tuple[Labels, ...], table: SeriesTable, settled: set[str], max_series: int) -> Layout:
-    """Rows for `series`, adding new ones to `table` up to `max_series`.
+def lay_out(series: tuple[Labels, ...], table: SeriesTable, settled: set[str], max_series: int) -> tuple[Layout, Slots]:
+    """Rows for `series`, adding new ones to `table` up to `max_series`; and the rows of counters that were born.
 
-    `settled` names the families that were there in the last tick and for longer than the warm-up. Of a series that
+    Those came into being after their family, one of `settled`, was known: they stood at 0 until now. Of a series that
     stands twice in a batch the last sample counts.
     """
     places: dict[int, int] = {}
-    born: set[int] = set()
+    born: list[int] = []
     refused = 0
     for position, labels in enumerate(series):
         name = labels.get("__name__", "")
@@ -57,18 +55,17 @@ def lay_out(series: tuple[Labels, ...], table: SeriesTable, settled: set[str], m
                 continue
             slot = table.add(labels)
             if kind_of(name) is Kind.COUNTER and family_key(labels) in settled:
-                born.add(slot)
+                born.append(slot)
         places[slot] = position
-    slots = np.fromiter(places.keys(), dtype=np.intp, count=len(places))
-    return Layout(
+    layout = Layout(
         series=series,
-        slots=slots,
+        slots=np.fromiter(places.keys(), dtype=np.intp, count=len(places)),
         positions=np.fromiter(places.values(), dtype=np.intp, count=len(places)),
         siblings=_siblings(series, places),
         families=frozenset(family_key(series[position]) for position in places.values()),
-        newborn=np.isin(slots, list(born)),
         refused=refused,
     )
+    return layout, np.array(born, dtype=np.intp)
 
 
 def _siblings(series: tuple[Labels, ...], places: dict[int, int]) -> NDArray[np.intp]:

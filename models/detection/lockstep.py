@@ -16,34 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detection import rates
+from models.detection import kernel, rates
 from models.detection.batch import Batch
-from models.detection.calibration import LEAST_TAIL, Reference, score_of
+from models.detection.calibration import Reference, score_of
 from models.detection.config import DetectorConfig, read_config
+from models.detection.elapsed import Elapsed
 from models.detection.fdr import BatchControl
-from models.detection.forecast import CLIP, adopt, forecast, learn
-from models.detection.layout import Layout, family_key, lay_out
-from models.detection.meaning import Kind
+from models.detection.layout import Layout
+from models.detection.layouts import Layouts
 from models.detection.saved import pack, unpack
-from models.detection.state import FIELDS, Rows, SeriesTable, Slots
-from models.domain.base import Labels
+from models.detection.state import MARK, Marks, SeriesTable, Slots
 from models.domain.signal import Anomaly
 
 Floats = NDArray[np.float64]
 
-ALLOWANCE = 1.0
-"""What the CUSUM forgives each tick, in scales: tuned to shifts of twice that (Page's rule)."""
-TICK_AT_MOST = 8.0
-"""One tick adds at most this much: a departure must last to be an anomaly."""
-SCORE_AT_MOST = 80.0
-LASTS = 2.0
-"""A departure lasts while it is beyond this many scales on the same side."""
-PEAK_AT_MOST = 5.0
-"""A peak counts up to this many mean excesses in its series' tail: an incident must not deafen its series."""
-MEMORY = 1.0 - 1.0 / 5000.0
-"""A series' own tail forgets with this factor a tick."""
 TIDY_EVERY = 256
 """Ticks between looking for series that went away."""
+STEPS_TO_FORGET = 10
+"""Batches at least between a series' last sample and its being forgotten, however far the clock jumps."""
 
 
 def build(config: Mapping[str, Any], context: object = None) -> LockstepDetector:  # noqa: ARG001  (the entry points' shape)
@@ -72,201 +62,149 @@ class LockstepDetector:
     def __init__(self, config: DetectorConfig) -> None:
         self.config = config
         self.table = SeriesTable()
+        self.layouts = Layouts(self.table, config.warmup, config.max_series)
         self.reference = Reference()
         self.control = BatchControl(config.alpha, config.horizon)
+        self.elapsed = Elapsed(config.forget_after.total_seconds() / STEPS_TO_FORGET)
         self.tick = 0
-        self.last_at = -np.inf
         self.refused = 0
         """Series of the last batch for which there was no room."""
-        self._families: dict[str, int] = {}
-        """The tick in which each family was first seen."""
-        self._present: frozenset[str] = frozenset()
-        """Families of the last tick."""
-        self._layout: Layout | None = None
+        # Work space, as long as the longest batch so far.
+        self._marks: Marks = np.zeros(0, dtype=MARK)
+        self._places: Slots = np.zeros(0, dtype=np.intp)
+        self._healthy: Floats = np.zeros(0)
 
     def observe(self, batch: Batch) -> list[Anomaly]:
-        """Take one tick into the state and return the anomalies that hold now."""
-        assessment = self.assess(batch)
-        at = datetime.fromtimestamp(batch.at, UTC)
-        return [_anomaly(assessment, int(row), batch, at) for row in np.flatnonzero(assessment.reported)]
+        """Take one tick into the state and return the anomalies that hold now.
+
+        Raises ValueError where a batch has not as many values as series.
+        """
+        layout, marks = self._step(batch)
+        found = self._assessment(layout, marks, np.flatnonzero(marks["reported"]))
+        at = datetime.fromtimestamp(batch.at, UTC) if len(found.positions) else None
+        return [_anomaly(found, row, batch, at) for row in range(len(found.positions)) if at is not None]
 
     def assess(self, batch: Batch) -> Assessment:
         """Take one tick into the state and return what it says of every series past its warm-up."""
-        layout = self._layout_of(batch)
-        values = np.asarray(batch.values, dtype=np.float64)
-        fresh = np.isfinite(values[layout.positions]) & (batch.at > self.table["last_at"][layout.slots])
-        slots, positions = layout.slots[fresh], layout.positions[fresh]
-        siblings = layout.siblings[fresh]
-        counts = np.where(siblings >= 0, values[siblings] if len(values) else np.nan, np.nan)
-        rows = self.table.take(slots)
-        observed = rates.observed_of(rows, batch.at, values[positions], counts)
-        known = np.isfinite(observed)
-        self.table.put(slots[~known], {name: column[~known] for name, column in rows.items()})
-        rows = {name: column[known] for name, column in rows.items()}
-        assessment = self._score(rows, positions[known], observed[known])
-        self.table.put(slots[known], rows)
-        self._end_tick(batch.at, layout)
-        return assessment
+        layout, marks = self._step(batch)
+        return self._assessment(layout, marks, np.flatnonzero(marks["tested"]))
 
-    def _score(self, rows: Rows, positions: NDArray[np.intp], observed: Floats) -> Assessment:
-        config, reference = self.config, self.reference
-        value = rates.to_scale(rows, observed)
-        level, scale = forecast(rows, config)
-        z = (value - level) / scale
-        z = np.where((rows["kind"] == Kind.STATE), np.minimum(z, 0.0), z)
-        score = _accumulate(rows, z, rows["seen"] >= config.warmup // 2)
-        tested = rows["seen"] >= config.warmup
-        tails = reference.tails(rows["peaks"], rows["peak_sum"])
-        # A state does not wander: its tail is the lightest there is, however noisy the other series are.
-        tails = np.where(rows["kind"] == Kind.STATE, LEAST_TAIL, tails)
-        p = reference.p_values(score, tails, rows["over"], rows["ticks"])
-        self._decide(rows, p, tested)
-        reported = rows["reported"].copy()
-        self._remember(rows, score)
-        band = CLIP * scale
-        result = Assessment(
-            positions=positions[tested],
-            p_values=p[tested],
-            scores=score_of(p[tested]),
-            reported=reported[tested],
-            observed=observed[tested],
-            expected=rates.from_scale(rows, level)[tested],
-            lower=rates.from_scale(rows, level - band)[tested],
-            upper=rates.from_scale(rows, level + band)[tested],
-            rising=(z > 0)[tested],
-        )
-        self._learn(rows, value, z, tested)
-        return result
-
-    def _decide(self, rows: Rows, p: Floats, tested: NDArray[np.bool_]) -> None:
-        """Mark what is reported: what false-discovery control finds now, and what lasts since it was found."""
-        lasting = rows["reported"] & (rows["run"] != 0)
-        over = rows["reported"] & ~lasting
-        rows["rise"] = np.where(over, 0.0, rows["rise"])
-        rows["fall"] = np.where(over, 0.0, rows["fall"])
-        asked = np.flatnonzero(tested & ~rows["reported"])
-        held = np.abs(rows["run"][asked]) >= self.config.persist
-        lasting[asked] = self.control.decide(np.where(held, p[asked], 1.0)) & held
-        rows["reported"] = lasting
-
-    def _remember(self, rows: Rows, score: Floats) -> None:
-        """Feed the reference and each series' own tail, anomalies apart."""
-        reference = self.reference
-        ready = rows["seen"] >= self.config.warmup // 2
-        calm = ready & ~rows["reported"]
-        above = score > reference.threshold
-        ended = ~above & (rows["peak"] > 0)
-        excess = np.clip(rows["peak"] - reference.threshold, 0.0, PEAK_AT_MOST * reference.tail)
-        rows["peaks"] = rows["peaks"] * MEMORY + ended
-        rows["peak_sum"] = rows["peak_sum"] * MEMORY + np.where(ended, excess, 0.0)
-        rows["peak"] = np.where(above, np.maximum(rows["peak"], score), 0.0)
-        rows["over"] = rows["over"] * MEMORY + (above & calm)
-        rows["ticks"] = rows["ticks"] * MEMORY + calm
-        limit = reference.threshold + PEAK_AT_MOST * reference.tail
-        reference.add(np.minimum(score[calm & (rows["kind"] != Kind.STATE)], limit), self.tick)
-
-    def _learn(self, rows: Rows, value: Floats, z: Floats, tested: NDArray[np.bool_]) -> None:
-        """Update the forecast, except while a series departs; adopt a departure that has become normal."""
-        config = self.config
-        # From its second tick on a departure is not learnt, else the forecast would follow before the CUSUM has spoken;
-        # the fast level goes on until the report, for series that wander.
-        departing = tested & (rows["reported"] | (np.abs(z) > CLIP) | (np.abs(rows["run"]) >= 2))
-        rows["held"] = np.where(departing, rows["held"] + 1, 0)
-        adopted = (rows["held"] >= config.adapt_after) & (rows["kind"] != Kind.STATE)
-        learn(rows, value, departing & ~adopted, rows["reported"] & ~adopted, config)
-        adopt(rows, value, adopted, config.warmup // 2)
-        for name in ("rise", "fall", "run", "held", "reported", "peak"):
-            rows[name] = np.where(adopted, 0, rows[name]).astype(FIELDS[name])
-
-    def _layout_of(self, batch: Batch) -> Layout:
-        if self._layout is not None and (batch.series is self._layout.series or batch.series == self._layout.series):
-            return self._layout
-        settled = {name for name in self._present if self.tick - self._families[name] >= self.config.warmup}
-        layout = lay_out(batch.series, self.table, settled, self.config.max_series)
-        for name in layout.families:
-            self._families.setdefault(name, self.tick)
-        self._bear(layout.slots[layout.newborn])
-        self._layout = layout
+    def _step(self, batch: Batch) -> tuple[Layout, Marks]:
+        """Take one tick into the state; what it says of each series of the layout, until the next tick."""
+        # A copy: machine code for arrays that may be written to is not that for others.
+        values = np.array(batch.values, dtype=np.float64)
+        if values.shape != (len(batch.series),):
+            raise ValueError(f"a batch of {len(batch.series)} series has values of shape {values.shape}")
+        at, before = float(batch.at), self.elapsed.newest
+        layout, born = self.layouts.of(batch.series, self.tick)
         self.refused = layout.refused
-        return layout
-
-    def _bear(self, slots: Slots) -> None:
-        """Give counters that came into being among known ones their past: they stood at 0."""
-        zero = 2.0 * np.sqrt(3.0 / 8.0)  # no event, on the scale of scoring
-        for name, start in (("slow", zero), ("fast", zero), ("seen", self.config.warmup), ("last_value", 0.0)):
-            self.table[name][slots] = start
-        self.table["last_at"][slots] = self.last_at
-
-    def _end_tick(self, at: float, layout: Layout) -> None:
-        self._present = layout.families
-        self.last_at = max(self.last_at, at)
+        self._bear(born, before)
+        marks = self._room(len(layout.slots))
+        heard = self.elapsed.move(at)
+        rates.read(self.table.rows, marks, layout.slots, layout.positions, layout.siblings, values, at, heard)
+        self._score(layout, marks)
         self.tick += 1
         if self.tick % TIDY_EVERY == 0:
             self._tidy()
+        return layout, marks
+
+    def _score(self, layout: Layout, marks: Marks) -> None:
+        rows, slots, terms = self.table.rows, layout.slots, self._terms()
+        tests, holding = kernel.score(rows, marks, slots, self._places, terms)
+        asked = self._places[:holding]
+        found = self.control.decide(marks["p"][asked], tests)
+        rows["reported"][slots[asked[found]]] = True
+        healthy = kernel.learn(rows, marks, slots, self._healthy, terms)
+        self.reference.add(self._healthy[:healthy], self.tick)
+
+    def _terms(self) -> kernel.Terms:
+        config, reference = self.config, self.reference
+        return kernel.Terms(
+            warmup=config.warmup,
+            persist=config.persist,
+            adapt_after=config.adapt_after,
+            floor=config.floor,
+            floor_share=config.floor_share,
+            threshold=reference.threshold,
+            tail=reference.tail,
+        )
+
+    def _room(self, count: int) -> Marks:
+        """Work space for `count` series."""
+        if count > len(self._marks):
+            self._marks = np.zeros(count, dtype=MARK)
+            self._places = np.zeros(count, dtype=np.intp)
+            self._healthy = np.zeros(count)
+        return self._marks[:count]
+
+    def _assessment(self, layout: Layout, marks: Marks, places: Slots) -> Assessment:
+        """What the marks at `places` say, in the unit of what was observed."""
+        rows, said = self.table.rows[layout.slots[places]], marks[places]
+        band = kernel.CLIP * said["scale"]
+        return Assessment(
+            positions=layout.positions[places],
+            p_values=said["p"],
+            scores=score_of(said["p"]),
+            reported=said["reported"],
+            observed=said["observed"],
+            expected=rates.from_scale(rows, said["level"]),
+            lower=rates.from_scale(rows, said["level"] - band),
+            upper=rates.from_scale(rows, said["level"] + band),
+            rising=said["z"] > 0,
+        )
+
+    def _bear(self, slots: Slots, last_at: float) -> None:
+        """Give counters that came into being among known ones their past: they stood at 0."""
+        past = {"slow": rates.NO_EVENT, "fast": rates.NO_EVENT, "seen": self.config.warmup, "last_value": 0.0}
+        for name, start in {**past, "last_at": last_at}.items():
+            self.table[name][slots] = start
 
     def _tidy(self) -> None:
         """Drop series, and families of them, that were silent for longer than `forget_after`."""
-        oldest = self.last_at - self.config.forget_after.total_seconds()
-        last = self.table["last_at"][: len(self.table)]
-        # A series that never had a number has no time: it goes, and comes again with its first.
-        keep = np.flatnonzero(last >= oldest)
+        oldest = self.elapsed.seconds - self.config.forget_after.total_seconds()
+        # A series that never had a number was never heard: it goes, and comes again with its first.
+        keep = np.flatnonzero(self.table["heard"][: len(self.table)] >= oldest)
         if len(keep) < len(self.table):
             self.table.keep(keep)
-            left = {family_key(labels) for labels in self.table.labels}
-            self._families = {name: tick for name, tick in self._families.items() if name in left}
-            self._present = frozenset(self._present & left)
-            self._layout = None
+            self.layouts.renumber()
 
     def dump(self) -> bytes:
         """The whole state as an npz file."""
+        elapsed = self.elapsed
         meta = {
             "labels": self.table.labels,
-            "families": self._families,
-            "present": sorted(self._present),
+            "first": self.layouts.first,
+            "last": self.layouts.seen_last(),
             "tick": self.tick,
-            "last_at": self.last_at if np.isfinite(self.last_at) else None,
+            "elapsed": [elapsed.seconds, elapsed.newest if np.isfinite(elapsed.newest) else None, elapsed.behind],
             "reference": [self.reference.count, self.reference.threshold, self.reference.tail],
             "control": self.control.tick,
         }
-        columns = {name: self.table[name][: len(self.table)] for name in FIELDS}
-        return pack(meta, {"ring": self.reference.ring, "levels": self.control.ticks, **columns})
+        arrays = {"ring": self.reference.ring, "levels": self.control.ticks}
+        return pack(meta, {**arrays, **self.table.columns()})
 
     def restore(self, state: bytes) -> None:
         """Continue from a dumped state. Raises ValueError where it is of another version or no state at all."""
         meta, arrays = unpack(state)
-        table = SeriesTable()
+        fresh = LockstepDetector(self.config)
         for labels in meta["labels"]:
-            table.add(labels)
-        table.put(np.arange(len(table)), {name: arrays[name] for name in FIELDS})
-        reference = Reference()
-        reference.ring = arrays["ring"]
-        reference.count, reference.threshold, reference.tail = meta["reference"]
-        control = BatchControl(self.config.alpha, self.config.horizon)
-        if arrays["levels"].shape == control.ticks.shape:  # of another horizon: the budget starts anew
-            control.ticks, control.tick = arrays["levels"], meta["control"]
-        self.table, self.reference, self.control = table, reference, control
-        self._families, self._present = meta["families"], frozenset(meta["present"])
-        self.tick = meta["tick"]
-        self.last_at = -np.inf if meta["last_at"] is None else meta["last_at"]
-        self._layout = None
-
-
-def _accumulate(rows: Rows, z: Floats, ready: NDArray[np.bool_]) -> Floats:
-    """Bring CUSUMs and runs up to date with z; the score is the larger CUSUM, 0 where not `ready`."""
-    step = np.clip(z, -TICK_AT_MOST, TICK_AT_MOST)
-    rows["rise"] = np.where(ready, np.clip(rows["rise"] + step - ALLOWANCE, 0.0, SCORE_AT_MOST), 0.0)
-    rows["fall"] = np.where(ready, np.clip(rows["fall"] - step - ALLOWANCE, 0.0, SCORE_AT_MOST), 0.0)
-    side = np.where(z > LASTS, 1, np.where(z < -LASTS, -1, 0))
-    run = rows["run"]
-    rows["run"] = np.where(side == 0, 0, np.where(side * run > 0, run + side, side)).astype(np.int32)
-    # A sum on one side says nothing for a departure to the other.
-    return np.where(side > 0, rows["rise"], np.where(side < 0, rows["fall"], np.maximum(rows["rise"], rows["fall"])))
+            fresh.table.add(labels)
+        fresh.table.fill(arrays)
+        fresh.layouts.first, fresh.layouts.last = meta["first"], meta["last"]
+        fresh.reference.ring = arrays["ring"]
+        fresh.reference.count, fresh.reference.threshold, fresh.reference.tail = meta["reference"]
+        if arrays["levels"].shape == fresh.control.ticks.shape:  # of another horizon: the budget starts anew
+            fresh.control.ticks, fresh.control.tick = arrays["levels"], meta["control"]
+        seconds, newest, behind = meta["elapsed"]
+        fresh.elapsed.seconds, fresh.elapsed.behind = seconds, behind
+        fresh.elapsed.newest = -np.inf if newest is None else newest
+        fresh.tick = meta["tick"]
+        vars(self).update(vars(fresh))
 
 
 def _anomaly(assessment: Assessment, row: int, batch: Batch, at: datetime) -> Anomaly:
-    labels: Labels = batch.series[assessment.positions[row]]
     return Anomaly(
-        labels=labels,
+        labels=batch.series[assessment.positions[row]],
         at=at,
         score=float(assessment.scores[row]),
         p_value=float(assessment.p_values[row]),

@@ -13,60 +13,89 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection.compiled import compiled
 from models.detection.meaning import Kind
-from models.detection.state import Rows
+from models.detection.state import Marks, Row, Rows, Slots
 
 Floats = NDArray[np.float64]
 
+_COUNTER, _SUM = int(Kind.COUNTER), int(Kind.SUM)
 _ANSCOMBE = 3.0 / 8.0
-INTERVAL_GAIN = 0.05
+NO_EVENT = 2.0 * _ANSCOMBE**0.5
+"""No event, on the scale of scoring."""
+_INTERVAL_GAIN = 0.05
+LARGEST = 1e150
+"""A sample beyond it counts as none: sums and products of such overflow."""
 
 
-def observed_of(rows: Rows, at: float, values: Floats, counts: Floats) -> Floats:
-    """The observed quantity of each series in its own unit, shape [n], NaN where this tick has none.
+SET_BACK = 30
+"""Samples in a row that are older than the last one before the clock counts as set back; fewer are sent late."""
 
-    `values` are the samples, `counts` those of the sibling `_count` of sums (NaN: none). Updates what `rows` remember
-    of the last sample, and starts a counter's history anew where it turns out not to count whole events.
+
+@compiled
+def read(
+    rows: Rows,
+    marks: Marks,
+    slots: Slots,
+    positions: Slots,
+    siblings: Slots,
+    values: Floats,
+    at: float,
+    heard: float,
+) -> None:
+    """Set `observed` (own unit) and `value` (scale of scoring) of each of m marks, NaN where this tick has none.
+
+    `values` is the batch's, shape [n]; `positions` and `siblings` (the `_count` of a sum, -1: none) point into it,
+    `slots` into `rows`, shape [m] each; `at` is in unix seconds, `heard` in the detector's own. Updates what rows
+    remember of their last sample, and starts the history of a series anew that turns out not to hold whole numbers.
     """
-    kind = rows["kind"]
-    elapsed = at - rows["last_at"]
-    change = values - rows["last_value"]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where(change >= 0, change / elapsed, np.nan)
-        events = counts - rows["last_count"]
-        mean = np.where((events > 0) & (change >= 0), change / events, np.nan)
-        usual = np.clip(elapsed, rows["interval"] / 2, rows["interval"] * 2)
-    first = rows["interval"] == 0
-    rows["interval"] = np.where(
-        first,
-        np.where(np.isfinite(elapsed), elapsed, 0.0),
-        rows["interval"] + INTERVAL_GAIN * (np.where(first, 0.0, usual) - rows["interval"]),
-    )
-    whole = rows["whole"] & (values == np.floor(values))
-    rows["seen"] = np.where(whole != rows["whole"], 0, rows["seen"])
-    rows["whole"] = whole
-    rows["last_value"], rows["last_count"] = values.copy(), counts.copy()
-    rows["last_at"] = np.full(len(values), at)
-    has_count = np.isfinite(counts)
-    return np.select(
-        [kind == Kind.COUNTER, (kind == Kind.SUM) & has_count, kind == Kind.SUM], [rate, mean, rate], default=values
-    )
+    for place in range(len(slots)):
+        row, mark, sample = rows[slots[place]], marks[place], values[positions[place]]
+        mark.observed = mark.value = np.nan
+        if not abs(sample) <= LARGEST:
+            continue
+        row.heard = heard
+        elapsed = since_last(row, at)
+        if elapsed == 0.0:
+            continue
+        count = values[siblings[place]] if siblings[place] >= 0 else np.nan
+        change, events = sample - row.last_value, count - row.last_count
+        row.last_value, row.last_count, row.last_at = sample, count, at
+        if elapsed < np.inf:
+            usual = min(max(elapsed, row.interval / 2), row.interval * 2)
+            row.interval = row.interval + _INTERVAL_GAIN * (usual - row.interval) if row.interval > 0.0 else elapsed
+        if row.whole and sample != np.floor(sample):
+            row.whole = False
+            row.seen = 0
+        observed = sample
+        if row.kind in (_COUNTER, _SUM):
+            observed = change / elapsed if change >= 0.0 and elapsed < np.inf else np.nan
+            if row.kind == _SUM and abs(count) <= LARGEST:
+                observed = change / events if change >= 0.0 and events > 0.0 else np.nan
+        if not abs(observed) <= LARGEST:
+            continue
+        mark.observed = mark.value = observed
+        if row.kind == _COUNTER and row.whole:
+            mark.value = 2.0 * np.sqrt(max(observed, 0.0) * row.interval + _ANSCOMBE)
 
 
-def counts_events(rows: Rows) -> NDArray[np.bool_]:
-    """Which series count whole events."""
-    return np.asarray((rows["kind"] == Kind.COUNTER) & rows["whole"])
-
-
-def to_scale(rows: Rows, observed: Floats) -> Floats:
-    """Observed quantities on the scale of scoring."""
-    with np.errstate(invalid="ignore"):
-        root = 2.0 * np.sqrt(np.maximum(observed, 0.0) * rows["interval"] + _ANSCOMBE)
-    return np.where(counts_events(rows), root, observed)
+@compiled
+def since_last(row: Row, at: float) -> float:
+    """Seconds from a series' last sample to one of the time `at`; 0: not to be taken, infinity: nobody knows."""
+    elapsed = at - row.last_at
+    if elapsed < 0.0:
+        row.behind += 1
+        if row.behind < SET_BACK:
+            return 0.0
+        row.last_value = np.nan
+        elapsed = np.inf
+    if elapsed > 0.0:
+        row.behind = 0
+    return float(elapsed)
 
 
 def from_scale(rows: Rows, scaled: Floats) -> Floats:
-    """The inverse of `to_scale`: forecasts and bands in the unit of what was observed."""
+    """From the scale of scoring back to the unit of what was observed: forecasts and bands, shape [n]."""
     interval = np.where(rows["interval"] > 0, rows["interval"], 1.0)
     rate = np.maximum((np.maximum(scaled, 0.0) / 2.0) ** 2 - _ANSCOMBE, 0.0) / interval
-    return np.where(counts_events(rows), rate, scaled)
+    return np.where((rows["kind"] == _COUNTER) & rows["whole"], rate, scaled)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 
 
 def pack(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:

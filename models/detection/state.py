@@ -1,8 +1,9 @@
-"""The state of all series: one array a field, one row a series; about 130 bytes a series and its labels."""
+"""The state of all series: one array of records, 120 bytes a series and its labels."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,58 +12,80 @@ from models.detection.meaning import kind_of
 from models.domain.base import Labels
 
 Slots = NDArray[np.intp]
+Row: TypeAlias = Any
+Rows = NDArray[np.void]
+"""A record of `ROW`; records, shape [n]."""
 
-Rows = dict[str, NDArray[Any]]
-"""Fields of some series, taken out of the table: shape [n] each."""
-
-FIELDS: dict[str, type] = {
-    "kind": np.int8,
-    "last_value": np.float64,  # as sampled
-    "last_count": np.float64,  # of the sibling `_count`, for sums
-    "last_at": np.float64,  # unix seconds
-    "interval": np.float64,  # usual seconds between samples
-    "whole": np.bool_,  # only whole numbers so far
-    "seen": np.int32,  # scored values so far
-    "slow": np.float64,  # forecast of the slow level
-    "fast": np.float64,
-    "slow_error": np.float64,  # mean absolute error of it
-    "fast_error": np.float64,
-    "rise": np.float64,  # CUSUM upwards
-    "fall": np.float64,
-    "run": np.int32,  # ticks that the present departure has held
-    "reported": np.bool_,  # the present departure was reported
-    "held": np.int32,  # ticks without an update because of the departure
-    "peak": np.float64,  # highest score of the present excursion over the threshold
-    "peaks": np.float64,  # excursions that ended
-    "peak_sum": np.float64,  # their excesses, summed
-    "over": np.float64,  # ticks over the threshold
-    "ticks": np.float64,  # ticks scored
+ROW = np.dtype(
+    [
+        ("last_value", np.float64),  # as sampled
+        ("last_count", np.float64),  # of the sibling `_count`, for sums
+        ("last_at", np.float64),  # unix seconds
+        ("heard", np.float64),  # the same in the detector's own time (`elapsed`)
+        ("interval", np.float64),  # usual seconds between samples
+        ("slow", np.float64),  # forecast of the slow level
+        ("fast", np.float64),
+        ("slow_error", np.float64),  # mean absolute error of it
+        ("fast_error", np.float64),
+        ("rise", np.float32),  # CUSUM upwards
+        ("fall", np.float32),
+        ("peak", np.float32),  # highest score of the present excursion over the threshold
+        ("peaks", np.float32),  # excursions that ended
+        ("peak_sum", np.float32),  # their excesses, summed
+        ("over", np.float32),  # ticks over the threshold
+        ("ticks", np.float32),  # ticks scored
+        ("seen", np.int32),  # scored values so far
+        ("run", np.int32),  # ticks that the present departure has held
+        ("held", np.int32),  # ticks without an update because of the departure
+        ("kind", np.int8),
+        ("whole", np.bool_),  # only whole numbers so far
+        ("reported", np.bool_),  # the present departure was reported
+        ("behind", np.int8),  # samples in a row that were older than the last one
+    ],
+    align=True,
+)
+FIRST: dict[str, Any] = {
+    "last_value": np.nan,
+    "last_count": np.nan,
+    "last_at": -np.inf,
+    "heard": -np.inf,
+    "whole": True,
 }
-FIRST: dict[str, Any] = {"last_value": np.nan, "last_count": np.nan, "last_at": -np.inf, "whole": True}
+
+MARK = np.dtype(
+    [
+        ("observed", np.float64),  # in its own unit, NaN: nothing to score
+        ("value", np.float64),  # on the scale of scoring (`rates`), as all that follows
+        ("level", np.float64),  # expected
+        ("scale", np.float64),
+        ("z", np.float64),
+        ("score", np.float64),
+        ("p", np.float64),
+        ("tested", np.bool_),  # past its warm-up
+        ("reported", np.bool_),
+    ],
+    align=True,
+)
+"""What a tick says of one series."""
+Mark: TypeAlias = Any
+Marks = NDArray[np.void]
+"""A record of `MARK`; records, shape [m]."""
 
 
 class SeriesTable:
-    """Rows for series; `self[field]` is the array of a field, shape [capacity]."""
+    """Records of series; `table[field]` is a view of one field, shape [capacity]."""
 
     def __init__(self) -> None:
         self.labels: list[Labels] = []
         """Labels by slot, as the series came in."""
         self.slots: dict[frozenset[tuple[str, str]], int] = {}
-        self.columns: dict[str, NDArray[Any]] = {}
-        self._allocate(256)
+        self.rows: Rows = _empty(256)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, field: str) -> NDArray[Any]:
-        return self.columns[field]
-
-    def _allocate(self, capacity: int) -> None:
-        for name, dtype in FIELDS.items():
-            column: NDArray[Any] = np.full(capacity, FIRST.get(name, 0), dtype=dtype)
-            if name in self.columns:
-                column[: len(self)] = self.columns[name][: len(self)]
-            self.columns[name] = column
+        return self.rows[field]
 
     def slot(self, labels: Labels) -> int | None:
         """The row of a series, None where it has none yet."""
@@ -71,29 +94,33 @@ class SeriesTable:
     def add(self, labels: Labels) -> int:
         """A new row for a series."""
         slot = len(self)
-        if slot == len(self.columns["kind"]):
-            self._allocate(2 * slot)
+        if slot == len(self.rows):
+            self.rows = np.concatenate([self.rows, _empty(slot)])
         self.slots[frozenset(labels.items())] = slot
         self.labels.append(dict(labels))
-        for name in FIELDS:
-            self.columns[name][slot] = FIRST.get(name, 0)
-        self.columns["kind"][slot] = kind_of(labels.get("__name__", ""))
+        self.rows[slot] = _empty(1)[0]
+        self["kind"][slot] = kind_of(labels.get("__name__", ""))
         return slot
 
-    def keep(self, rows: Slots) -> None:
+    def keep(self, slots: Slots) -> None:
         """Drop every row but these, in their order."""
-        for name in FIELDS:
-            self.columns[name] = self.columns[name][rows].copy()
-        self.labels = [self.labels[row] for row in rows]
+        self.rows = np.concatenate([self.rows[slots], _empty(max(256 - len(slots), 0))])
+        self.labels = [self.labels[slot] for slot in slots]
         self.slots = {frozenset(labels.items()): slot for slot, labels in enumerate(self.labels)}
-        if not len(self):
-            self._allocate(256)
 
-    def take(self, slots: Slots) -> Rows:
-        """Copies of all fields of those rows."""
-        return {name: column[slots] for name, column in self.columns.items()}
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """A copy of each field, shape [series]; what is saved."""
+        return {name: self.rows[name][: len(self)].copy() for name in ROW.names or ()}
 
-    def put(self, slots: Slots, rows: Rows) -> None:
-        """Write them back."""
-        for name, column in rows.items():
-            self.columns[name][slots] = column
+    def fill(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write saved fields back; a field that an older version did not know keeps its first value."""
+        for name in ROW.names or ():
+            if name in columns:
+                self.rows[name][: len(self)] = columns[name]
+
+
+def _empty(count: int) -> Rows:
+    rows = np.zeros(count, dtype=ROW)
+    for name, value in FIRST.items():
+        rows[name] = value
+    return rows

@@ -5,12 +5,12 @@ from models.detection.fdr import BatchControl, benjamini_hochberg
 
 def test_benjamini_hochberg_steps_up():
     p = np.array([0.01, 0.04, 0.03, 0.8, 0.045])
-    found, helped = benjamini_hochberg(p, 0.05)
+    found, helped = benjamini_hochberg(p, 0.05, 5)
     assert found.tolist() == [True, False, False, False, False]
     assert helped >= 1
-    found, _ = benjamini_hochberg(np.array([0.01, 0.04, 0.03, 0.039]), 0.05)
+    found, _ = benjamini_hochberg(np.array([0.01, 0.04, 0.03, 0.039]), 0.05, 4)
     assert found.all()
-    assert benjamini_hochberg(np.empty(0), 0.05)[0].shape == (0,)
+    assert benjamini_hochberg(np.empty(0), 0.05, 0)[0].shape == (0,)
 
 
 def test_without_effects_false_discoveries_are_rare_over_the_horizon():
