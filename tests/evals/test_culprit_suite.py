@@ -3,9 +3,13 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evals.culprit import hit_at, run_culprit
+from evals.culprits.perturbations import PERTURBATIONS
+from evals.culprits.petshop import read_petshop
+from evals.culprits.robustness import perturbed
 from models.domain.errors import BadInput
 
 PETSHOP = Path(os.environ.get("SUTURE_DATA", "../shared/data")) / "petshop"
@@ -79,6 +83,29 @@ def test_a_missing_or_empty_file_fails_loudly(petshop, name, damage):
         run_culprit(petshop)
 
 
+def test_a_measurement_that_is_no_number_is_an_error_of_that_file(petshop):
+    path = petshop / "made" / "noissue" / "metrics.csv"
+    path.write_text(path.read_text().replace("0.301", "slow"))
+    with pytest.raises(BadInput, match="not a number"):
+        run_culprit(petshop)
+
+
+@pytest.mark.parametrize("one", PERTURBATIONS, ids=lambda one: one.name)
+def test_a_perturbation_changes_measurements_never_the_label(petshop, one):
+    [issue] = read_petshop(petshop)[0]
+    changed = one.change(np.random.default_rng(0), issue)
+    assert (changed.gold, changed.target, changed.fault) == (issue.gold, issue.target, issue.fault)
+    assert changed.around is not issue.around or changed.normal is not issue.normal
+
+
+@pytest.mark.needs_data
+@pytest.mark.skipif(not PETSHOP.is_dir(), reason="SUTURE_DATA has no petshop folder")
+def test_perturbed_petshop_issues():
+    worst = perturbed(read_petshop(PETSHOP)[0], seeds=1)
+    assert min(worst.values()) >= 0.75
+    assert np.mean(list(worst.values())) >= 0.95
+
+
 def test_no_scenario_is_an_error(tmp_path):
     with pytest.raises(BadInput, match="no scenario"):
         run_culprit(tmp_path)
@@ -89,7 +116,8 @@ def test_no_scenario_is_an_error(tmp_path):
 def test_petshop_data(tmp_path):
     result = run_culprit(PETSHOP)
     assert result["n"] == 34
-    assert result["top1"] >= 0.9
+    assert result["top1"] >= 0.97
+    assert result["low_traffic"]["latency"]["suture"]["top1"] > result["low_traffic"]["latency"]["traversal"]["top1"]
     assert result["notes"] == ["temporal_traffic1 has no normal period: that of low_traffic stands in"]
     shutil.copytree(PETSHOP / "temporal_traffic1", tmp_path / "temporal_traffic1")
     with pytest.raises(BadInput, match="noissue"):

@@ -1,0 +1,1 @@
+"""Localisation judged: PetShop's issues, perturbed and left out in turn."""
