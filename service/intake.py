@@ -178,6 +178,8 @@ class Intake:
 
     def _absorb(self, connection: Connection, absorbed: str, into: str) -> None:
         reason = f"merged into {into}: what it is about is a consequence of that"
+        closing = self._incidents.held(connection, absorbed).model_copy(update={"merged_into": into})
+        self._incidents.save(connection, closing)
         self._incidents.transition_in(connection, absorbed, IncidentStatus.CLOSED, reason, data={"into": into})
         text = f"{absorbed} is a consequence of this: its signals are here now"
         self._incidents.note(connection, into, "merged", text, {"from": absorbed})

@@ -82,6 +82,8 @@ class Grouping:
         known = other.incident
         if known is None or other.environment != home.environment or not other.sure or not home.sure:
             return False
+        if home.incident is not None and home.incident.id in known.apart_from:
+            return False
         if now - known.detected_at > self.window or not _untouched(known):
             return False
         return explains(home.origins(self.paths), other.origins(self.paths), self.paths)

@@ -114,6 +114,10 @@ class Incident(Frozen):
     another one, matched by a later signal, is a reason to look again."""
     requested: Request | None = None
     """The action that a person asked for in this episode: it alone is tried, behind the guard as any other."""
+    merged_into: str | None = None
+    """The incident that has its signals since it was closed as a part of that."""
+    apart_from: tuple[str, ...] = ()
+    """Incidents that a person split off it, or it off; they are never merged by themselves."""
     version: int = 0
     """Counts changes of the stored document: a writer that read an older one is refused."""
 

@@ -15,6 +15,7 @@ from service.api.dependencies import PLAIN, Identifier, PartsOf, answers, resour
 from service.api.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from service.incident_ending import end_incident
 from service.parts import Parts
+from service.regrouping import Regrouping
 from service.security.auth import VIEWER, Approver, actor_of
 from service.store.incidents import incident_number
 
@@ -100,6 +101,66 @@ def resolve(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Inci
 def escalate(parts: PartsOf, key: Approver, id: Identifier, body: Reason) -> Incident:
     """Suture stops working on it; an execution that waits is cancelled, one that acts is finished."""
     return _end(parts, id, IncidentStatus.ESCALATED, body.reason, actor_of(key))
+
+
+class Merge(Frozen):
+    """Which incidents become part of this one."""
+
+    incidents: tuple[str, ...] = Field(alias="with", min_length=1, max_length=50)
+    """Identifiers; these are closed."""
+    reason: str = Field(min_length=1, max_length=2000)
+    version: int | None = None
+    """Of the incident as it was looked at: where it changed meanwhile, nothing is done."""
+
+
+class Split(Frozen):
+    """Which signals become an incident of their own; name them in one way at least."""
+
+    signals: tuple[str, ...] = Field(default=(), max_length=1000)
+    """Fingerprints."""
+    services: tuple[str, ...] = Field(default=(), max_length=200)
+    incident: str | None = None
+    """An incident that was merged into this one: all that it had."""
+    reason: str = Field(min_length=1, max_length=2000)
+    version: int | None = None
+    """As for a merge."""
+
+
+class Parted(Frozen):
+    """The two incidents after a split."""
+
+    left: Incident
+    split_off: Incident
+
+
+@router.post(
+    "/v1/incidents/{id}/merge",
+    summary="Merge incidents into this one",
+    responses=answers(examples.INCIDENT, 404, 409),
+    openapi_extra=takes({"with": ["INC-8"], "reason": "the shop fails because of the database"}),
+)
+def merge(parts: PartsOf, key: Approver, id: Identifier, body: Merge) -> Incident:
+    """Their signals come here, and so do later ones with the same fingerprints; they are closed."""
+    return _regrouping(parts).merge(id, body.incidents, body.reason, actor_of(key), body.version)
+
+
+@router.post(
+    "/v1/incidents/{id}/split",
+    summary="Split signals off an incident",
+    responses=answers({"left": examples.INCIDENT, "split_off": {**examples.INCIDENT, "id": "INC-9"}}, 404, 409),
+    openapi_extra=takes({"services": ["mail"], "reason": "has its own cause"}),
+)
+def split(parts: PartsOf, key: Approver, id: Identifier, body: Split) -> Parted:
+    """They become a new incident, which takes later signals with the same fingerprints."""
+    left, off = _regrouping(parts).split(
+        id, body.reason, actor_of(key),
+        signals=body.signals, services=body.services, of=body.incident, version=body.version,
+    )  # fmt: skip
+    return Parted(left=left, split_off=off)
+
+
+def _regrouping(parts: Parts) -> Regrouping:
+    return Regrouping(parts.database, parts.incidents, parts.executions, parts.topology, parts.clock)
 
 
 def _end(parts: Parts, identifier: str, to: IncidentStatus, reason: str, actor: str) -> Incident:

@@ -38,9 +38,14 @@ def _end(identifier: str, status: str, reason: str, data: Path | None) -> None:
     from service.cli.state import actor, open_state
     from service.incident_ending import end_incident
 
-    if not reason.strip() or len(reason) > _LONGEST:
-        raise BadInput(f"say why, in 1 to {_LONGEST} characters", where="--reason")
+    check_reason(reason)
     with open_state(data) as state:
         to = IncidentStatus(status)
         incident = end_incident(state.incidents, state.executions, utc_now, identifier, to, reason, actor())
     typer.echo(f"{incident.id} is {incident.status}; an execution that waited is cancelled, one that acts is finished")
+
+
+def check_reason(reason: str) -> None:
+    """Raises BadInput for one that is empty or too long."""
+    if not reason.strip() or len(reason) > _LONGEST:
+        raise BadInput(f"say why, in 1 to {_LONGEST} characters", where="--reason")

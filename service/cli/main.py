@@ -30,6 +30,7 @@ from service.cli import (
     model,
     policy,
     recommend,
+    regroup,
     replay,
     runbook,
     sandbox,
@@ -114,6 +115,8 @@ def _root(
 incident.app.command("action-taken")(autonomy.action_taken)
 for word in (ending.close, ending.resolve, ending.escalate):
     incident.app.command()(word)
+incident.app.command()(regroup.merge)
+incident.app.command()(regroup.split)
 for command in (
     demo.demo,
     simulate.simulate,

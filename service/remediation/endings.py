@@ -86,6 +86,11 @@ class Endings:
             incident = self._incidents.get(incident_id)
             executions = [execution for _, execution in self._executions.page(incident=incident_id, limit=100)]
             key, text = owed.replace(" ", "-"), words.ending(incident, executions)
+            if regrouped := words.regrouped(incident, owed):
+                if self._incidents.has_ticket_updates(incident_id):
+                    self._outbox.comment(incident_id, key, regrouped)
+                self._incidents.ticket_told(incident_id, owed)
+                continue
             if incident.status is _S.ESCALATED:
                 self._outbox.open(incident, words.opening(incident))
                 self._outbox.comment(incident_id, key, text)

@@ -202,6 +202,15 @@ def ending(incident: Incident, executions: Sequence[Execution]) -> str:
     return f"{incident.id} is {incident.status}{by}: {reason}"
 
 
+def regrouped(incident: Incident, owed: str) -> str | None:
+    """What a person merged into the incident, or split off it, where that is what its ticket is owed."""
+    kind = owed.split(" ", maxsplit=1)[0]
+    if kind not in ("merged", "split"):
+        return None
+    last = next((entry for entry in reversed(incident.timeline) if entry.kind == kind), None)
+    return f"**{kind.capitalize()} by {code(str(last.data.get('by', '')))}.** {code(last.text)}" if last else None
+
+
 def distinct(signals: Iterable[Signal]) -> list[Signal]:
     """Of signals of one kind of thing only the first: a list of twenty repeats hides what else there is."""
     found: dict[str, Signal] = {}

@@ -195,6 +195,21 @@ class Incidents:
         entry = TimelineEntry(at=self._clock(), kind=kind, text=text, data=data)
         connection.execute(insert(timeline).values(incident=number, key=key, entry=entry.model_dump(mode="json")))
 
+    def held(self, connection: Connection, identifier: str) -> Incident:
+        """One incident without its timeline; nobody else changes it until the transaction ends. Raises NotFound."""
+        return _incident(self._locked(connection, identifier))
+
+    def regrouped(
+        self, connection: Connection, identifier: str, kind: str, text: str, data: dict[str, Any], actor: str
+    ) -> None:
+        """Tell the timeline, the audit log and, where nothing else is owed to it, the ticket of a merge or a split."""
+        self.note(connection, identifier, kind, text, data)
+        self._audit.append(connection, f"incident.{kind}", identifier, data, actor)
+        owed = update(incidents).where(
+            incidents.c.number == incident_number(identifier), incidents.c.ticket_owed.is_(None)
+        )
+        connection.execute(owed.values(ticket_owed=f"{kind} {self._clock().isoformat()}"))
+
     def record(
         self, identifier: str, kind: str, text: str, data: dict[str, Any] | None = None, key: str | None = None
     ) -> None:

@@ -274,3 +274,20 @@ def test_silences_are_made_seen_and_ended_by_approvers(api):
     assert api("GET", "/v1/silences/SIL-9").status_code == 404
     bad = api("POST", "/v1/silences", json=body | {"matchers": ["service=~.*"]})
     assert (bad.status_code, "would fit every signal" in bad.json()["detail"]) == (422, True)
+
+
+def test_incidents_are_merged_and_split_by_approvers(api):
+    approver = api.as_role(Role.APPROVER, "ada")
+    alerts = [{"kind": "alert", "name": "Down", "labels": {"service": name}} for name in ("mail", "shop")]
+    home, other = (each["incident"] for each in api("POST", "/v1/signals", json=alerts).json()["accepted"])
+    body = {"with": [other], "reason": "one cause"}
+    path = f"/v1/incidents/{home}"
+    assert api.client.post(f"{path}/merge", json=body, headers=api.as_role(Role.SENDER)).status_code == 403
+    merged = api.client.post(f"{path}/merge", json=body, headers=approver)
+    assert (merged.status_code, merged.json()["services"]) == (200, ["mail", "shop"])
+    assert api("GET", f"/v1/incidents/{other}").json()["merged_into"] == home
+    assert api("POST", f"{path}/merge", json=body).status_code == 409
+    parted = api.client.post(f"{path}/split", json={"incident": other, "reason": "two"}, headers=approver).json()
+    assert (parted["left"]["services"], parted["split_off"]["services"]) == (["mail"], ["shop"])
+    assert api("POST", f"{path}/split", json={"services": ["mail"], "reason": "x"}).status_code == 422
+    assert api("POST", "/v1/incidents/INC-99/split", json={"services": ["mail"], "reason": "x"}).status_code == 404

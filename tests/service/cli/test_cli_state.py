@@ -232,3 +232,34 @@ def test_a_silence_is_added_listed_shown_and_ended(suture, installation):
 def test_a_silence_that_cannot_be_meant_is_refused(suture, installation, arguments, words):
     told = suture("silence", "add", *arguments, "--data", str(installation))
     assert (told.exit_code, words in told.stderr) == (2, True), told.stderr
+
+
+def test_incidents_are_merged_and_split_from_the_command_line(suture, stored):
+    from models.domain.base import utc_now
+    from models.domain.incident import Incident
+    from models.domain.signal import Signal, SignalKind
+
+    with stored() as state, state.database.write() as connection:
+        now = utc_now()
+        ids = [
+            state.incidents.add(
+                connection,
+                Incident(
+                    id="", title=name, services=(name,), started_at=now, detected_at=now, updated_at=now,
+                    signals=(Signal(kind=SignalKind.ALERT, name="Down", at=now, labels={"service": name}),),
+                ),
+            ).id
+            for name in ("mail", "shop")
+        ]  # fmt: skip
+        data = ("--data", str(state.settings.state_dir))
+    merged = suture("incident", "merge", *ids, "--reason", "one cause", *data)
+    assert merged.exit_code == 0, merged.stderr
+    assert merged.stdout.startswith("INC-2 merged into INC-1, which has 2 services now")
+    again = suture("incident", "merge", *ids, "--reason", "one cause", *data)
+    assert (again.exit_code, "INC-2 is closed" in again.stderr) == (1, True)
+    nothing = suture("incident", "split", "INC-1", "--reason", "two causes", *data)
+    assert (nothing.exit_code, "say what to split off" in nothing.stderr) == (2, True)
+    split = suture("incident", "split", "INC-1", "--service", "shop", "--reason", "two causes", *data)
+    assert split.stdout.startswith("INC-3 was split off INC-1: shop")
+    wrong = suture("incident", "split", "INC-1", "--service", "cart", "--reason", "x", *data)
+    assert (wrong.exit_code, "has no service 'cart'; it has mail" in wrong.stderr) == (2, True)

@@ -4,6 +4,7 @@ import pytest
 
 from models.domain.execution import ExecutionState as E
 from models.domain.incident import IncidentStatus as S
+from service.regrouping import Regrouping
 from service.store.keys import Role
 
 
@@ -186,3 +187,27 @@ def test_suggest_recommends_and_never_acts(start, make_runbook):
     assert "is in mode suggest" in incident.timeline[-1].text
     assert suture.parts.recommendations.latest(incident.id).candidates
     assert (suture.executions(incident.id), suture.ledger()) == ([], [])
+
+
+def test_what_is_merged_into_another_incident_waits_for_nobody_and_both_tickets_say_so(start, make_runbook):
+    make_runbook()
+    suture = start(mode="approve")
+    suture.measure(1)
+    merged = suture.ended(suture.alert(), "awaiting_approval").id
+    home = suture.ended(suture.alert("NobodyKnowsThis", service="other"), "escalated").id
+    suture.until(lambda: ticket_of(suture, merged) and ticket_of(suture, home), "no tickets were opened")
+    parts = suture.parts
+    regrouping = Regrouping(parts.database, parts.incidents, parts.executions, parts.topology, parts.clock)
+    regrouping.merge(home, [merged], "one cause", "ann")
+    assert ended_execution(suture, merged).state is E.CANCELLED
+    workflow_is_over(suture, merged)
+    assert suture.parts.incidents.get(merged).status is S.CLOSED
+
+    def told():
+        gone, stays = ticket_of(suture, merged), ticket_of(suture, home)
+        return (
+            gone.status == "closed" and f"merged into {home}" in gone.resolution and "Merged by" in str(stays.comments)
+        )
+
+    suture.until(told, "the tickets were not told")
+    assert suture.ledger() == []
