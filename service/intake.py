@@ -18,6 +18,7 @@ from models.domain.errors import Unavailable
 from models.domain.incident import WITH_PEOPLE_STATUSES, Incident, IncidentStatus
 from models.domain.signal import Signal
 from service.changing import ChangeNotes
+from service.detector_room import DetectorRoom
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.silencing import sift
@@ -67,6 +68,7 @@ class Intake:
         # The detector's state is one: batches are scored in the order in which they come.
         self._detecting = threading.Lock()
         self._detects = False
+        self.room = DetectorRoom(pipeline.detector, clock)
 
     def start_detecting(self) -> None:
         """Continue with the state that was saved; from now on telemetry is scored in this process."""
@@ -101,6 +103,7 @@ class Intake:
             self._samples.append(batch)
             with self._detecting:
                 signals = [told(signal) for signal in self._pipeline.detect(batch)]
+                self.room.look()
                 changed = self._correlate(signals).changed if signals else ()
             touched.update({incident.id: incident for incident, _ in changed})
         return list(touched.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,3 +36,19 @@ class Detector(Protocol):
 
     def restore(self, state: bytes) -> None:
         """Continue from a dumped state. Raises ValueError where it is of another version."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """What a detector with a cap tells besides."""
+
+    @property
+    def max_series(self) -> int:
+        """Series for which there is room."""
+
+    @property
+    def series(self) -> int:
+        """Series that are known now."""
+
+    refused_total: int
+    """Samples that were not scored because there was no room for their series, since the start of the process."""

@@ -11,6 +11,9 @@ from models.domain.base import Labels
 KEPT = 16
 """Layouts at most: scrapes, logs and pushes of several clients alternate. A family counts as present for as many ticks
 after its last one."""
+HELD = 2
+"""All kept layouts together hold at most this many times `max_series` series, the newest always: labels that are new in
+each tick must not fill the memory."""
 
 
 class Layouts:
@@ -47,13 +50,16 @@ class Layouts:
         layout, born = lay_out(series, self.table, settled, self.max_series)
         for name in layout.families:
             self.first.setdefault(name, tick)
-        if len(self._kept) == KEPT:
+        while self._kept and (len(self._kept) == KEPT or self._held() + len(series) > HELD * self.max_series):
             oldest = int(np.argmin(self._used))
             self.last = last
             del self._kept[oldest], self._used[oldest]
         self._kept.append(layout)
         self._used.append(tick)
         return layout, born
+
+    def _held(self) -> int:
+        return sum(len(layout.series) for layout in self._kept)
 
     def seen_last(self) -> dict[str, int]:
         """The tick in which each family was last seen."""

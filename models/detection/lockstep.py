@@ -69,6 +69,8 @@ class LockstepDetector:
         self.tick = 0
         self.refused = 0
         """Series of the last batch for which there was no room."""
+        self.refused_total = 0
+        """Samples of such, since the start of the process."""
         # Work space, as long as the longest batch so far.
         self._marks: Marks = np.zeros(0, dtype=MARK)
         self._places: Slots = np.zeros(0, dtype=np.intp)
@@ -98,6 +100,7 @@ class LockstepDetector:
         at, before = float(batch.at), self.elapsed.newest
         layout, born = self.layouts.of(batch.series, self.tick)
         self.refused = layout.refused
+        self.refused_total += layout.refused
         self._bear(born, before)
         marks = self._room(len(layout.slots))
         heard = self.elapsed.move(at)
@@ -167,6 +170,16 @@ class LockstepDetector:
         if len(keep) < len(self.table):
             self.table.keep(keep)
             self.layouts.renumber()
+
+    @property
+    def max_series(self) -> int:
+        """Series for which there is room."""
+        return self.config.max_series
+
+    @property
+    def series(self) -> int:
+        """Series that are known now."""
+        return len(self.table)
 
     def dump(self) -> bytes:
         """The whole state as an npz file."""

@@ -59,6 +59,7 @@ def read(
         if elapsed == 0.0:
             continue
         count = values[siblings[place]] if siblings[place] >= 0 else np.nan
+        count = count if abs(count) <= LARGEST else np.nan
         change, events = sample - row.last_value, count - row.last_count
         row.last_value, row.last_count, row.last_at = sample, count, at
         if elapsed < np.inf:
@@ -70,7 +71,7 @@ def read(
         observed = sample
         if row.kind in (_COUNTER, _SUM):
             observed = change / elapsed if change >= 0.0 and elapsed < np.inf else np.nan
-            if row.kind == _SUM and abs(count) <= LARGEST:
+            if row.kind == _SUM and not np.isnan(count):
                 observed = change / events if change >= 0.0 and events > 0.0 else np.nan
         if not abs(observed) <= LARGEST:
             continue

@@ -32,6 +32,7 @@ def register(metrics: Metrics, parts: Parts) -> None:
         lambda: parts.samples.refused,
     )  # fmt: skip
     metrics.read("counter", "suture_log_lines", "Log lines taken, and what became of them.", _lines(parts), "became")
+    parts.intake.room.register(metrics)
     if parts.pipeline.tally is not None:
         parts.pipeline.tally.register(metrics)
 

@@ -137,6 +137,26 @@ def test_two_weak_anomalies_of_two_calls_open_one_incident_also_over_a_restart(p
     assert len(restarted.incidents.get(second.incident).signals) == 2
 
 
+def test_a_full_detector_says_so_once_and_counts(build, clock, caplog):
+    from service.telemetry import Metrics
+
+    parts = build(detector={"name": "lockstep", "config": {"max_series": 4}})
+    parts.intake.start_detecting()
+    series = tuple({"__name__": "g", "user": str(user)} for user in range(10))
+    for tick in range(3):
+        at = clock().timestamp() + tick
+        parts.intake.telemetry([Batch(at=at, series=series, values=np.ones(10))])
+    assert [line for line in caplog.messages if "max_series" in line] == [
+        "the detector is full: it holds 4 series (detector.config.max_series), and 6 samples of further ones were not "
+        "scored just now; suture_detector_samples_refused_total counts on"
+    ]
+    metrics = Metrics()
+    parts.intake.room.register(metrics)
+    text = metrics.exposition()[0].decode()
+    assert "suture_detector_series 4.0" in text
+    assert "suture_detector_samples_refused_total 18.0" in text
+
+
 def test_a_process_that_does_not_detect_refuses_telemetry(parts, clock):
     batch = Batch(at=clock().timestamp(), series=({"__name__": "up"},), values=np.array([1.0]))
     with pytest.raises(Unavailable, match="role all or detector"):
