@@ -44,7 +44,10 @@ from service.security.webhooks import Webhooks
 from service.settings import Settings
 from service.slo.file import slo_book
 from service.slo.keeper import SloKeeper
-from service.state_folder import make_state_folder
+from service.standing_checks.book import StandingBook
+from service.standing_checks.facts import Means as MeansOfChecks
+from service.standing_checks.keeper import StandingKeeper
+from service.state_folder import make_state_folder, samples_url
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
 from service.store.changes import Changes
@@ -77,7 +80,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     kill_switch = KillSwitch(database, audit)
     states = DetectorStates(database, clock)
     samples = SampleStore(
-        _samples_url(settings), retention=settings.retention, max_series=settings.max_series, clock=clock
+        samples_url(settings), retention=settings.retention, max_series=settings.max_series, clock=clock
     )
     context = Context(clock=clock, secret=resolve_secret, database=database.engine, samples=samples)
     source = build(SOURCES, settings.source, context)
@@ -145,6 +148,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
     slos = slo_book(settings.slos, database, clock)
+    standing = StandingBook(settings.checks, database, clock)
+    means = MeansOfChecks(source, topology, clock, sql)
     return Parts(
         settings=settings,
         clock=clock,
@@ -172,6 +177,8 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         notes=notes,
         slos=slos,
         slo_keeper=SloKeeper(slos, source, incidents, intake.with_writing, clock),
+        standing=standing,
+        standing_keeper=StandingKeeper(standing, means, incidents, intake.with_writing),
         pipeline=pipeline,
         guard=guard,
         approvals=approvals,
@@ -206,13 +213,6 @@ def stop_role(parts: Parts, loops: Sequence[Loop]) -> None:
     parts.intake.save_detector()
     parts.logs.save()
     parts.close()
-
-
-def _samples_url(settings: Settings) -> str:
-    # A file of its own on SQLite: a scrape's bulk write must not make an approval wait.
-    if settings.database_url is None:
-        return f"sqlite:///{(settings.state_dir / 'samples.db').resolve()}"
-    return settings.database
 
 
 def _detector(settings: Settings, context: Context) -> Detector | None:

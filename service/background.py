@@ -22,6 +22,9 @@ _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
 # Of the objectives' minute: how late one may be judged.
 _JUDGE_EVERY = timedelta(seconds=5)
+# How late a standing check may be measured, and what violates one be said again.
+_MEASURE_EVERY = timedelta(seconds=2)
+_REPEAT_EVERY = timedelta(seconds=15)
 _START_EVERY = timedelta(milliseconds=500)
 _RESCUE_EVERY = timedelta(seconds=30)
 # Looking whether a thousand files have changed takes some ten milliseconds.
@@ -109,6 +112,8 @@ def detector_loops(parts: Parts) -> list[Loop]:
         Loop("save-logs", _SAVE_EVERY, parts.logs.save),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
+        Loop("measure-checks", _MEASURE_EVERY, ToldOnce("measure-checks", parts.standing_keeper.tick)),
+        Loop("repeat-violations", _REPEAT_EVERY, ToldOnce("repeat-violations", parts.standing_keeper.repeat)),
         Loop("judge-slos", _JUDGE_EVERY, ToldOnce("judge-slos", parts.slo_keeper.tick)),
     ]
     if parts.settings.scrape:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import operator
 import re
-import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -19,7 +16,7 @@ from models.domain.errors import BadInput, Unavailable
 from models.domain.execution import CheckResult, Health, Verification
 from models.domain.runbook import Check
 from models.domain.signal import Sample
-from service.addresses import why_refused
+from service.http_reading import status_of
 from service.ports import Source
 
 if TYPE_CHECKING:
@@ -194,50 +191,10 @@ def _samples(
     if check.query is not None:
         return source.query(check.query, at)
     if check.http is not None:
-        return [Sample(labels={"http": check.http}, at=at, value=_status_of(check.http, http, seconds))]
+        return [Sample(labels={"http": check.http}, at=at, value=status_of(check.http, http, seconds))]
     if sql is None:
         raise BadInput("sql checks need a section executors.sql in the settings, with the database and the statement")
     return sql.read(check.subject, at, seconds)
-
-
-def _status_of(address: str, client: httpx.Client | None, seconds: float) -> float:
-    import httpx
-
-    try:
-        with (
-            nullcontext(client) if client else httpx.Client(trust_env=False) as sender,
-            closing(
-                sender.send(_request_for(address, sender, seconds), stream=True, follow_redirects=False)
-            ) as response,
-        ):
-            return float(response.status_code)  # the body is left unread: it may be of any size
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise BadInput(f"{address} is not an http address: {error}") from error
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{address} does not answer: {str(error) or type(error).__name__}") from error
-
-
-def _request_for(address: str, sender: httpx.Client, seconds: float) -> httpx.Request:
-    """A GET that goes to an address that was judged. Raises BadInput where it may not be asked.
-
-    Private addresses may: that is where one's own services are. A label may stand in a check's address, so what no
-    check is ever about (metadata services, link-local addresses) is refused.
-    """
-    request = sender.build_request("GET", address, timeout=seconds)
-    if request.url.scheme not in ("http", "https"):
-        return request  # which the sender refuses
-    host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
-    try:
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, UnicodeError) as error:
-        raise Unavailable(f"{address}: the name {host} cannot be looked up: {error}") from error
-    for each in found:
-        if reason := why_refused(ipaddress.ip_address(each), private=True):
-            raise BadInput(f"{address}: {reason}")
-    # The one that was judged: a name may answer with another at the next look.
-    request.url = request.url.copy_with(host=found[0])
-    request.extensions = {**request.extensions, "sni_hostname": host}
-    return request
 
 
 def _detail(samples: Sequence[Sample], failing: Sequence[Sample]) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.slo.book import SloBook
     from service.slo.keeper import SloKeeper
+    from service.standing_checks.book import StandingBook
+    from service.standing_checks.keeper import StandingKeeper
     from service.store.audit import AuditLog
     from service.store.changes import Changes
     from service.store.database import Database
@@ -73,6 +75,8 @@ class Parts:
     notes: ChangeNotes
     slos: SloBook
     slo_keeper: SloKeeper
+    standing: StandingBook
+    standing_keeper: StandingKeeper
     pipeline: Pipeline
     guard: Guard
     approvals: Approvals

@@ -110,14 +110,14 @@ class Settings(BaseSettings):
     """Series beyond this many are refused and counted, so that a label explosion cannot take the service down."""
     source: Adapter = Adapter(name="embedded")
     """Who answers the queries of checks: `embedded`, or `prometheus` with its URL."""
-
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Who may send signals by signature (Standard Webhooks), each under a name of its own in the path."""
-
     logs: LogSettings = LogSettings()
     """How log lines become templates and series, and what is kept of them at most."""
     slos: Path | None = None
-    """YAML: service level objectives (docs/slo.md). Read again when it changes."""
+    """YAML: service level objectives (docs/slo.md). Read again when it changes; so is `checks`."""
+    checks: Path | None = None
+    """YAML: standing checks (docs/checks.md), measured on a schedule."""
 
     # Detection and correlation
     detector: Adapter = Adapter(name="lockstep")

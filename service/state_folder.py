@@ -6,6 +6,16 @@ import os
 from pathlib import Path
 
 from models.domain.errors import BadInput
+from service.settings import Settings
+
+
+def samples_url(settings: Settings) -> str:
+    """Where recent samples are kept: with SQLite in a file of their own, since a scrape's bulk write must not make an
+    approval wait.
+    """
+    if settings.database_url is None:
+        return f"sqlite:///{(settings.state_dir / 'samples.db').resolve()}"
+    return settings.database
 
 
 def make_state_folder(folder: Path) -> None:

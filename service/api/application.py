@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from service.api import (
     audit,
     autonomy,
+    checks,
     corpus,
     events,
     executions,
@@ -42,8 +43,8 @@ MAX_LOG_BYTES = 32_000_000
 """Of one body of log lines: one line may be 10 MB, of which the beginning is read."""
 
 _RESOURCES = (
-    telemetry, logs, events, signals, slos, webhooks, incidents, recommendations, executions, runbooks, corpus, tickets,
-    autonomy, audit, kill_switch, maintenance, silences, replicas, keys, health, metrics, model, reports,
+    telemetry, logs, events, signals, slos, checks, webhooks, incidents, recommendations, executions, runbooks, corpus,
+    tickets, autonomy, audit, kill_switch, maintenance, silences, replicas, keys, health, metrics, model, reports,
 )  # fmt: skip
 
 

@@ -217,3 +217,12 @@ SLO: Json = {
          "firing": True, "too_few": False},
     ],
 }  # fmt: skip
+
+CHECK: Json = {
+    "id": "shop-certificate", "title": "The shop's certificate is renewed in time", "service": "shop", "every": "1h",
+    "severity": "warning", "state": "violated", "measured_at": _SEEN, "problem": None, "since": _BEGAN,
+    "seen": "served.days_left is 6.5",
+    "violations": [
+        {"labels": {"service": "shop", "check": "shop-certificate"}, "text": "renew it: served.days_left is 6.5"},
+    ],
+}  # fmt: skip

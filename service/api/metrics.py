@@ -24,6 +24,8 @@ def register(metrics: Metrics, parts: Parts) -> None:
     metrics.read("gauge", "suture_incidents", "Incidents by status.", parts.incidents.counts, "status")
     metrics.read("gauge", "suture_executions", "Executions by state.", parts.executions.counts, "state")
     metrics.read("gauge", "suture_replicas", "Workers by state, of the last day.", parts.replicas.counts, "state")
+    metrics.read("gauge", "suture_slos", "Objectives by state.", parts.slos.states_counted, "state")
+    metrics.read("gauge", "suture_checks", "Standing checks by state.", parts.standing.counts, "state")
     metrics.read("gauge", "suture_kill_switch", "1 while the kill switch is on.", parts.kill_switch.is_on)
     metrics.read("gauge", "suture_series", "Series in the embedded store.", parts.samples.series_count)
     metrics.read("counter", "suture_samples", "Samples kept since the start.", lambda: parts.samples.appended)

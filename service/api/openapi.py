@@ -21,7 +21,7 @@ following one. Times are RFC 3339 with a zone; durations read and write like `90
 
 TAGS = [
     {"name": "telemetry", "description": "Samples and signals in."},
-    {"name": "objectives", "description": "Service level objectives and their error budgets."},
+    {"name": "objectives", "description": "Service level objectives and standing checks."},
     {"name": "incidents", "description": "Signals that belong together."},
     {"name": "recommendations", "description": "Ranked candidates with justification and citations."},
     {"name": "executions", "description": "Runs of candidates, and people's words on them."},

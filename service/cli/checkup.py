@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import BadInput, SutureError, Unavailable
 from service.cli.output import counted, shown
-from service.cli.reach import context, executors, scraping, source, ticketing, webhooks
+from service.cli.reach import checks, context, executors, objectives, scraping, source, ticketing, webhooks
 from service.state_folder import check_state_folder
 
 if TYPE_CHECKING:
@@ -221,6 +221,8 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("scraping", scraping),
     ("webhooks", webhooks),
     ("source", source),
+    ("objectives", objectives),
+    ("checks", checks),
     ("detector", _detector),
     ("ticketing", ticketing),
     ("language model", _model),

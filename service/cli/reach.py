@@ -98,6 +98,22 @@ def source(settings: Settings) -> str:
     return f"{built.name} answers"
 
 
+def objectives(settings: Settings) -> str:
+    """The file of objectives can be used."""
+    from service.slo.file import load_objectives
+
+    found = load_objectives(settings.slos).slos if settings.slos else ()
+    return f"{settings.slos}: {', '.join(one.id for one in found) or 'none'}" if settings.slos else "none"
+
+
+def checks(settings: Settings) -> str:
+    """The file of standing checks can be used; nothing is measured."""
+    from service.standing_checks.format import load_checks
+
+    found = load_checks(settings.checks).checks if settings.checks else ()
+    return f"{settings.checks}: {', '.join(one.id for one in found) or 'none'}" if settings.checks else "none"
+
+
 def webhooks(settings: Settings) -> str:
     """Who may send signals by signature; their secrets can be read and used."""
     from service.security.webhooks import Webhooks

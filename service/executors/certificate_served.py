@@ -31,17 +31,22 @@ def served_and_valid(settings: Certificate, seconds: float) -> str:
 
 
 def _ask(settings: Certificate, context: ssl.SSLContext, seconds: float) -> x509.Certificate:
+    return shown(settings.address, settings.asked_name, context, seconds)
+
+
+def shown(address: tuple[str, int], name: str, context: ssl.SSLContext, seconds: float) -> x509.Certificate:
+    """What a server at `address` shows to who asks for `name`. Raises ExecutorError."""
     from cryptography import x509
 
-    limit = min(max(seconds, 0.05), _SECONDS)
+    limit, place = min(max(seconds, 0.05), _SECONDS), f"{address[0]}:{address[1]}"
     try:
         with (
-            socket.create_connection(settings.address, timeout=limit) as plain,
-            context.wrap_socket(plain, server_hostname=settings.asked_name) as secure,
+            socket.create_connection(address, timeout=limit) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secure,
         ):
             der = secure.getpeercert(binary_form=True)
     except OSError as error:  # ssl.SSLError is one
-        raise ExecutorError(f"{settings.serves}: {tls_words(error)}") from error
+        raise ExecutorError(f"{place}: {tls_words(error)}") from error
     if der is None:
-        raise ExecutorError(f"{settings.serves} shows no certificate")
+        raise ExecutorError(f"{place} shows no certificate")
     return x509.load_der_x509_certificate(der)

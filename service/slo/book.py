@@ -83,6 +83,13 @@ class SloBook:
             newest = self.counts.newest(connection, [one.key for one in objectives])
             return [self._status(connection, one, states.get(one.id), newest.get(one.key)) for one in objectives]
 
+    def states_counted(self) -> dict[str, int]:
+        """How many objectives are in each state."""
+        with self.database.read() as connection:
+            states = self.states.all(connection)
+        found = [_state(one, states.get(one.id), _problem(states.get(one.id))) for one in self.objectives()]
+        return {state: found.count(state) for state in ("ok", "ticket", "page", "unknown")}
+
     def burned(self, services: Sequence[str], since: datetime) -> dict[str, float]:
         """For the impact of an incident: the share of its whole budget that each objective of these services lost from
         `since` on, by the objective's name; those that lost nothing are left out.
@@ -106,7 +113,7 @@ class SloBook:
         whole = self.counts.sums(connection, objective.key, end, {objective.window})[objective.window]
         verdict = judge(objective, sums, whole)
         hours = self.counts.hours_counted(connection, objective.key, end - objective.window)
-        problem = state.problem if state is not None else "not measured yet; is a detector running?"
+        problem = _problem(state)
         return SloStatus(
             id=objective.id,
             title=objective.title,
@@ -122,6 +129,10 @@ class SloBook:
             problem=problem,
             alerts=_alerts(verdict, state),
         )
+
+
+def _problem(state: SloState | None) -> str | None:
+    return state.problem if state is not None else "not measured yet; is a detector running?"
 
 
 def _state(objective: Objective, state: SloState | None, problem: str | None) -> State:

@@ -20,6 +20,7 @@ from service.slo.counting import Measured, minute_of
 from service.slo.words import firing_signal, held_signal, over_signal
 from service.store.incidents import Incidents
 from service.store.slo import SloState
+from service.told import ended_incidents
 
 Judged = tuple[SloState, Sequence[Signal]]
 """What is known from now on, and what is told."""
@@ -72,16 +73,9 @@ class Judging:
         """The state; without what fires where its incident ended: only what comes after that may open it again."""
         if state.signal is None or state.since is None:
             return state
-        ends = [
-            incident.ended_at
-            for incident in self._incidents.ended_since(connection, state.since)
-            if any(signal.fingerprint == state.signal.fingerprint for signal in incident.signals)
-        ]
-        ended = max((at for at in ends if at is not None), default=None)
-        if ended is None or any(
-            signal.fingerprint == state.signal.fingerprint
-            for incident in self._incidents.active(connection)
-            for signal in incident.signals
-        ):
+        name = state.signal.fingerprint
+        incident = ended_incidents(self._incidents, connection, {name}, state.since).get(name)
+        if incident is None:
             return state
+        ended = incident.ended_at or incident.updated_at
         return SloState(at=state.at, forgiven_until=minute_of(ended) + SLOT)

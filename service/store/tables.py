@@ -292,3 +292,14 @@ slo_states = Table(
     Column("id", String(63), primary_key=True),
     Column("document", JSON, nullable=False),
 )
+
+standing_checks = Table(
+    "standing_checks",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    # Unix seconds by the database's own clock, as for replicas.
+    Column("due_at", Float, nullable=False),
+    # Of who measures it, or did last.
+    Column("claim", String(32), nullable=False),
+    Column("document", JSON, nullable=False),
+)

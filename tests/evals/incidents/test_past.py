@@ -44,7 +44,7 @@ def test_no_address_is_asked_of_the_past(books, settings, monkeypatch):
     def asked(*_):
         raise AssertionError("an address was asked")
 
-    monkeypatch.setattr("service.checks._status_of", asked)
+    monkeypatch.setattr("service.checks.status_of", asked)
     folder = books(
         "shop-down",
         "The shop is down",

@@ -28,6 +28,7 @@ from service.pipeline import Pipeline
 from service.security.webhooks import Webhooks
 from service.settings import Settings
 from service.slo.file import slo_book
+from service.standing_checks.book import StandingBook
 from service.store.audit import AuditLog
 from service.store.autonomy import Autonomies
 from service.store.changes import Changes
@@ -152,7 +153,8 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 logs=logs, notes=notes, changes=changes,
                 guard=stand_in, approvals=approvals,
                 replicas=Replicas(database, audit, settings.replica_lease),
-                slos=slos, slo_keeper=stand_in, **others,
+                slos=slos, slo_keeper=stand_in, standing=StandingBook(settings.checks, database, clock),
+                standing_keeper=stand_in, **others,
             )
         )  # fmt: skip
         return made[-1]

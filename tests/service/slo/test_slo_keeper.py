@@ -74,6 +74,7 @@ def test_a_slow_burn_is_a_ticket_after_hours(shop):
     assert shop.status().state == "ticket"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_cannot_be_measured_is_not_taken_for_good(shop):
     shop.rest(30)
     shop.run(5, errors=1.0)
