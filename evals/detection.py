@@ -1,14 +1,14 @@
-"""`suture eval detection`: anomaly scores of the detector for files in the format of the Numenta Anomaly Benchmark.
+"""`suture eval detection`: anomaly scores of the deep tier for files in the format of the Numenta Anomaly Benchmark.
 
 Format and names of results: Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms" (ICMLA 2015),
-https://github.com/numenta/NAB. All files go through one detector in lock-step, one row a tick, as series of a fleet do;
-the sampling intervals differ, and the detector counts in ticks. Labels are never read.
+https://github.com/numenta/NAB. All files go through one detector in lock-step, one row a tick, as series of a fleet do.
+A row's score says how sure an onset at it is; labels are read only afterwards, by the scorer.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evals import nab as benchmark
 from models.detection.batch import Batch
-from models.detection.lockstep import build
+from models.detection.calibration import score_of
+from models.detection.deep.config import DeepConfig
+from models.detection.deep.detector import DeepDetector
+from models.detection.deep.kernel import ONSET, Tuning
 from models.domain.errors import BadInput
 
 HEADER = ["timestamp", "value"]
-SETTINGS: dict[str, Any] = {"floor": 0.0, "floor_share": 0.01, "adapt_after": 10}
-"""The files are in no base units, which the floors of the deployed detector assume; and at a sample every five minutes
-a departure is an hour old after ten ticks, where the deployed detector's scrape of a second has ten seconds."""
-SILENT = 400
-"""A score stands only where it exceeds those of so many rows before: the benchmark rewards the first word, and counts
-every further one outside its windows as a false alarm."""
+LABELS = "windows.json"
+DEPLOYED = Tuning()
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,55 @@ class Stream:
 def run_detection(nab: Path, out: Path) -> dict[str, Any]:
     """Score `nab`/data/<category>/<file>.csv into `out`/<category>/suture_<file>.csv: {files, rows, out}.
 
-    A result has the columns timestamp, value, anomaly_score, the last in [0, 1]. Raises BadInput where there is no
-    file, or one is empty or not of the format.
+    A result has the columns timestamp, value, anomaly_score, the last in [0, 1]. Where `nab`/windows.json labels the
+    files, the benchmark's score is told too. Raises BadInput where there is no file, or one is empty or not of the
+    format.
     """
+    streams = read_streams(nab)
+    scores = score_streams(streams)
+    for stream, column in zip(streams, scores, strict=True):
+        category, file = stream.name.split("/")
+        write_scores(out / category / f"suture_{file}", stream, column)
+    result = {"files": len(streams), "rows": sum(len(stream.values) for stream in streams), "out": str(out)}
+    if (nab / LABELS).is_file():
+        result |= figures(judged_streams(nab, streams), named(streams, scores))
+    return result
+
+
+def read_streams(nab: Path) -> list[Stream]:
+    """All files. Raises BadInput."""
     paths = sorted((nab / "data").glob("*/*.csv"))
     if not paths:
         raise BadInput("it holds no data/<category>/<file>.csv", where=str(nab))
-    streams = [read_stream(path) for path in paths]
-    scores = score_streams(streams)
-    for path, stream, column in zip(paths, streams, scores, strict=True):
-        write_scores(out / path.parent.name / f"suture_{path.name}", stream, onsets(column))
-    return {"files": len(streams), "rows": sum(len(stream.values) for stream in streams), "out": str(out)}
+    return [read_stream(path) for path in paths]
+
+
+def judged_streams(nab: Path, streams: Sequence[Stream]) -> list[benchmark.Judged]:
+    """The labels of the streams; a file that the labels do not name has no window."""
+    windows = benchmark.load_windows(nab / LABELS)
+    return [
+        benchmark.judge(one.name, [datetime.fromisoformat(at) for at in one.timestamps], windows.get(one.name, ()))
+        for one in streams
+    ]
+
+
+def named(streams: Sequence[Stream], scores: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The scores by the name of their file, rounded as they are written."""
+    return {stream.name: np.round(column, 6) for stream, column in zip(streams, scores, strict=True)}
+
+
+def figures(files: Sequence[benchmark.Judged], scores: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """The score at the one best threshold of all files, as the benchmark tells it; and at thresholds carried over."""
+    threshold = benchmark.best_threshold(files, scores)
+    return {
+        **benchmark.score_at(files, scores, threshold).figures(),
+        "threshold": threshold,
+        "carried_over": benchmark.carried_over(files, scores).figures(),
+        "categories": {
+            name: benchmark.score_at(own, scores, threshold).figures()
+            for name, own in benchmark.by_category(files).items()
+        },
+    }
 
 
 def read_stream(path: Path) -> Stream:
@@ -75,9 +113,9 @@ def read_stream(path: Path) -> Stream:
     return Stream(name=f"{path.parent.name}/{path.name}", timestamps=tuple(timestamps), values=np.array(values))
 
 
-def score_streams(streams: Sequence[Stream]) -> list[NDArray[np.float64]]:
-    """The detector's score of every row, shape [rows] each; 0 in the warm-up and where a value is missing."""
-    detector = build(SETTINGS)
+def score_streams(streams: Sequence[Stream], tuning: Tuning = DEPLOYED) -> list[NDArray[np.float64]]:
+    """The detector's score of every row, shape [rows] each; 0 where there is no onset or no value."""
+    detector = DeepDetector(DeepConfig(max_series=max(len(streams), 1)), tuning)
     labels = tuple({"__name__": "value", "file": stream.name} for stream in streams)
     length = max(len(stream.values) for stream in streams)
     values = np.full((length, len(streams)), np.nan)
@@ -85,16 +123,9 @@ def score_streams(streams: Sequence[Stream]) -> list[NDArray[np.float64]]:
         values[: len(stream.values), column] = stream.values
     scores = np.zeros_like(values)
     for tick in range(length):
-        found = detector.assess(Batch(float(tick), labels, values[tick]))
-        scores[tick, found.positions] = found.scores
+        told = detector.assess(Batch(float(tick), labels, values[tick]))
+        scores[tick, told.positions] = score_of(10.0 ** -told.said[:, ONSET])
     return [scores[: len(stream.values), column] for column, stream in enumerate(streams)]
-
-
-def onsets(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The scores that exceed all of the SILENT rows before them, 0 elsewhere, shape [rows]."""
-    padded = np.concatenate([np.zeros(SILENT), scores])
-    before = np.lib.stride_tricks.sliding_window_view(padded[:-1], SILENT).max(axis=1)
-    return np.where(scores > before, scores, 0.0)
 
 
 def write_scores(path: Path, stream: Stream, scores: NDArray[np.float64]) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evals.bench.commands import bench_help, bench_recommend, bench_serve
+from evals.bench.deep_detection import bench_deep_detection
 from evals.bench.detection import bench_detection
 from evals.bench.figures import Bench, Figure, machine
 from evals.bench.guard import bench_guard
@@ -31,6 +32,7 @@ BENCHES: Mapping[str, Bench] = {
     "serve": bench_serve,
     "retrieval": bench_retrieval,
     "detection": bench_detection,
+    "deep-detection": bench_deep_detection,
     "guard": bench_guard,
     "samples": bench_samples,
     "storm": bench_storm,

@@ -89,21 +89,27 @@ def culprit_section(result: Mapping[str, Any], command: str) -> Section:
 
 
 def detection_section(result: Mapping[str, Any], command: str) -> Section:
-    """The section of `suture eval detection`, which writes scores and sees no labels."""
+    """The section of `suture eval detection`: the benchmark's score where the files are labelled."""
+    rows = [{"figure": "files", "value": result["files"]}, {"figure": "rows", "value": result["rows"]}]
+    told = "Each sample has a score; how good they are is for the benchmark's own scorer to say, on these files."
+    headline = (str(result["files"]), "recordings were scored; the benchmark's scorer judges them")
+    if result.get("score") is not None:
+        told = (
+            f"{result['found']} of {result['windows']} labelled stretches were noticed, with {result['false_alarms']} "
+            "false alarms. 100 would be every stretch at its first sample and no false alarm; 0 is saying nothing."
+        )
+        headline = (f"{result['score']:.1f}", "of 100 on the benchmark's scale")
+        carried = result["carried_over"]["score"]
+        rows += [
+            {"figure": "score, one threshold for all", "value": result["score"]},
+            {"figure": "score, thresholds from other categories", "value": carried},
+        ]
     return Section(
         title="Finding anomalies",
         tried=f"{result['files']} recordings with {result['rows']} samples were read in order, as they came in.",
-        told=("Each sample has a score; how good they are is for the benchmark's own scorer to say, on these files.",),
-        headline=(str(result["files"]), "recordings were scored; the benchmark's scorer judges them"),
-        body=(
-            table(
-                [
-                    {"figure": "files", "value": result["files"]},
-                    {"figure": "rows", "value": result["rows"]},
-                    {"figure": "scores", "value": result["out"]},
-                ]
-            ),
-        ),
+        told=(told,),
+        headline=headline,
+        body=(table([*rows, {"figure": "scores", "value": result["out"]}]),),
         command=command,
     )
 

@@ -30,8 +30,8 @@ def signal_of(anomaly: Anomaly) -> Signal:
         labels=labels,
         severity=_severity(role_of(metric, labels), anomaly),
         value=anomaly.observed,
-        text=f"{metric} is {anomaly.observed:.4g}; expected {anomaly.expected:.4g} "
-        f"({anomaly.lower:.4g} to {anomaly.upper:.4g})",
+        text=f"{metric} is {anomaly.observed:.4g}{f' ({anomaly.component})' if anomaly.component else ''}; expected "
+        f"{anomaly.expected:.4g} ({anomaly.lower:.4g} to {anomaly.upper:.4g})",
         source="detector",
         anomaly=anomaly,
     )

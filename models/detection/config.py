@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
 from models.domain.base import Duration, Frozen
 from models.domain.errors import BadInput
+
+Settings = TypeVar("Settings", bound=Frozen)
 
 
 class DetectorConfig(Frozen):
@@ -37,14 +39,20 @@ class DetectorConfig(Frozen):
 
 def read_config(config: Mapping[str, Any]) -> DetectorConfig:
     """The validated settings. Raises BadInput that names each wrong one."""
+    return read_settings(DetectorConfig, config)
+
+
+def read_settings(shape: type[Settings], config: Mapping[str, Any]) -> Settings:
+    """A detector's settings in its own shape. Raises BadInput that names each wrong one."""
     try:
-        return DetectorConfig.model_validate(dict(config))
+        return shape.model_validate(dict(config))
     except ValidationError as error:
-        raise BadInput("; ".join(_explain(item) for item in error.errors()), where="detector.config") from error
+        words = "; ".join(_explain(item, shape) for item in error.errors())
+        raise BadInput(words, where="detector.config") from error
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, shape: type[Frozen]) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"there is no setting {name!r}; there are {', '.join(DetectorConfig.model_fields)}"
+        return f"there is no setting {name!r}; there are {', '.join(shape.model_fields)}"
     return f"{name}: {item['msg']} (got {item['input']!r})"

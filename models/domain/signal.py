@@ -41,6 +41,8 @@ class Anomaly(Frozen):
     lower: FiniteFloat
     upper: FiniteFloat
     direction: Direction
+    component: str = Field(default="", max_length=100)
+    """What of the series departed, in words: its value, a mean, a change; empty where the detector knows one only."""
 
 
 class SignalKind(StrEnum):

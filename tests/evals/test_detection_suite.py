@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -6,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.detection import onsets, read_stream, run_detection, score_streams
+from evals import nab as benchmark
+from evals.detection import read_stream, run_detection, score_streams
 from models.domain.errors import BadInput
 
 NAB = Path(os.environ.get("SUTURE_DATA", "../shared/data")) / "nab"
@@ -53,8 +55,67 @@ def test_scores_do_not_look_ahead(nab):
     np.testing.assert_array_equal(score_streams([whole])[0][:300], score_streams([cut])[0])
 
 
-def test_onsets_keep_only_what_exceeds_the_rows_before():
-    assert onsets(np.array([0.1, 0.3, 0.2, 0.3, 0.5])).tolist() == [0.1, 0.3, 0.0, 0.0, 0.5]
+def test_labels_are_told_of_and_change_no_score(nab, tmp_path):
+    unlabelled = run_detection(nab, tmp_path / "without")
+    begin, end = (datetime(2026, 1, 1) + timedelta(minutes=5 * row) for row in (395, 420))
+    windows = {"made/shifted.csv": [[str(begin), str(end)]], "made/calm.csv": []}
+    (nab / "windows.json").write_text(json.dumps(windows))
+    result = run_detection(nab, tmp_path / "with")
+    assert "score" not in unlabelled
+    assert (result["found"], result["windows"], result["false_alarms"]) == (1, 1, 0)
+    assert result["score"] > 80
+    for name in ("shifted", "calm"):
+        one, other = (tmp_path / out / "made" / f"suture_{name}.csv" for out in ("without", "with"))
+        assert one.read_text() == other.read_text()
+    (nab / "windows.json").write_text("[")
+    with pytest.raises(BadInput, match="windows"):
+        run_detection(nab, tmp_path / "out")
+
+
+@pytest.fixture
+def judged():
+    times = [datetime(2026, 1, 1) + timedelta(minutes=row) for row in range(100)]
+    return benchmark.judge("made/file.csv", times, [(times[40], times[49])])
+
+
+@pytest.mark.parametrize(
+    ("detections", "score"),
+    [
+        ([], 0.0),  # saying nothing
+        ([40], 100.0),  # the window's first row
+        ([40, 45, 49], 100.0),  # further ones in the window count nothing
+        ([30], -5.5),  # 0.11 of a window, of two
+        ([5, 40], 100.0),  # not judged yet
+    ],
+)
+def test_the_scale_of_the_benchmark(judged, detections, score):
+    scores = np.zeros(100)
+    scores[detections] = 0.5
+    found = benchmark.score_at([judged], {"made/file.csv": scores}, 0.5)
+    assert found.scaled == pytest.approx(score, abs=0.01)
+
+
+def test_a_false_alarm_just_after_a_window_costs_less(judged):
+    worth = judged.worth
+    assert -0.11 <= worth[80] < worth[51] < worth[50] < 0
+    assert worth[40] == pytest.approx(1.0)
+    assert all(np.diff(worth[40:50]) < 0)
+
+
+def test_the_best_threshold_is_the_best_of_all(judged):
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        scores = {"made/file.csv": np.round(random.uniform(0, 1, 100) * (random.uniform(0, 1, 100) < 0.2), 2)}
+        best = benchmark.best_threshold([judged], scores)
+        everywhere = [
+            benchmark.score_at([judged], scores, value).scaled for value in {*scores["made/file.csv"].tolist()} if value
+        ]
+        assert benchmark.score_at([judged], scores, best).scaled == pytest.approx(max(everywhere))
+
+
+@pytest.mark.skipif(not (NAB / "windows.json").is_file(), reason="the benchmark's files are absent (SUTURE_DATA)")
+def test_the_published_score_holds(tmp_path):
+    assert run_detection(NAB, tmp_path)["score"] >= 75
 
 
 @pytest.mark.parametrize(
