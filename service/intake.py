@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from models.correlation import quiet
+from models.correlation.companions import Companions, kind_of
 from models.correlation.correlate import REOPEN_WITHIN
 from models.detection.batch import Batch
 from models.domain.base import Clock, Frozen
@@ -22,6 +23,7 @@ from service.detector_room import DetectorRoom
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.silencing import sift
+from service.store.companions import learn_from_resolved, pairs_of
 from service.store.database import CORRELATE, Database
 from service.store.deliveries import Deliveries
 from service.store.incidents import Incidents
@@ -135,7 +137,10 @@ class Intake:
         return _receipts(signals, taken)
 
     def resolve_quiet(self) -> list[str]:
-        """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids."""
+        """Resolve incidents whose signals went quiet and on which nothing is being done; returns their ids.
+
+        What was resolved since the last time, by whomever, teaches which signals belong together.
+        """
         resolved = []
         with self._database.write() as connection:
             self._database.lock(connection, CORRELATE)
@@ -145,6 +150,7 @@ class Intake:
                 reason = "all of its signals went quiet"
                 self._incidents.transition_in(connection, incident.id, IncidentStatus.RESOLVED, reason)
                 resolved.append(incident.id)
+            learn_from_resolved(connection, self._clock())
         return resolved
 
     def _correlate(self, signals: Sequence[Signal]) -> _Taken:
@@ -160,7 +166,9 @@ class Intake:
         recent = self._incidents.ended_since(connection, now - REOPEN_WITHIN)
         known = {signal.fingerprint for incident in active for signal in incident.signals}
         heard = sift(connection, signals, known, memory, now)
-        found = self._pipeline.correlate(heard.signals, active, recent, heard.memory)
+        fresh = [signal for signal in (*heard.signals, *heard.memory.pending) if signal.fingerprint not in known]
+        companions = Companions(pairs_of(connection, {kind_of(signal) for signal in fresh}), now)
+        found = self._pipeline.correlate(heard.signals, active, recent, heard.memory, companions)
         assessed = partial(self._pipeline.assess, failing_share=share)
         changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
         for incident in (*found.updated, *found.reopened):

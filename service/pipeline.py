@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from models.correlation import Correlation, Memory, correlate, impact_of, signal_of
+from models.correlation.companions import Companions
 from models.correlation.draft import labels_of
 from models.detection.batch import Batch, Detector
 from models.domain.base import Clock
@@ -76,11 +77,19 @@ class Pipeline:
         return [signal_of(anomaly) for anomaly in self.detector.observe(batch)] if self.detector else []
 
     def correlate(
-        self, signals: Sequence[Signal], active: Sequence[Incident], recent: Sequence[Incident], memory: Memory
+        self,
+        signals: Sequence[Signal],
+        active: Sequence[Incident],
+        recent: Sequence[Incident],
+        memory: Memory,
+        companions: Companions | None = None,
     ) -> Correlation:
         """Signals that belong together become incidents: new ones, changed ones, and reopened ones."""
         window = self.settings.group_window
-        return correlate(signals, active, recent, self.topology, now=self.clock(), window=window, memory=memory)
+        return correlate(
+            signals, active, recent, self.topology,
+            now=self.clock(), window=window, memory=memory, companions=companions,
+        )  # fmt: skip
 
     def failing_share(self) -> float | None:
         """The share of requests that fail now, in [0, 1]; None where it is not known."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from models.correlation.companions import PERSON, across
 from models.correlation.regroup import merge, split
 from models.domain.base import Clock
 from models.domain.errors import BadInput, Conflict
 from models.domain.execution import FINAL_STATES, CancelRequest, Execution, ExecutionState
 from models.domain.incident import ACTIVE_STATUSES, Incident, IncidentStatus
 from models.domain.topology import Topology
+from service.store.companions import learn
 from service.store.database import CORRELATE, Database
 from service.store.executions import Executions
 from service.store.incidents import Incidents, incident_number
@@ -51,6 +53,7 @@ class Regrouping:
                 self._require_nothing_acts(other.id)
             self.incidents.save(connection, merge(home, merged, self.topology, self.clock()))
             for other in merged:
+                learn(connection, across(home.signals, other.signals), self.clock(), together=PERSON)
                 self._close(connection, other, home.id, reason, actor)
             told = ", ".join(gone)
             data = {"from": gone, "by": actor, "reason": reason}
@@ -85,6 +88,7 @@ class Regrouping:
                 left, fresh = split(incident, chosen, self.topology, self.clock())
             except ValueError as error:
                 raise BadInput(f"nothing to split off {identifier}: {error}") from error
+            learn(connection, across(left.signals, fresh.signals), self.clock(), apart=PERSON)
             added = self.incidents.add(connection, fresh)
             apart = (*incident.apart_from, added.id)
             self.incidents.save(connection, left.model_copy(update={"apart_from": apart}))

@@ -7,7 +7,7 @@ anomalies are never causes: they go with whom they are connected to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from models.domain.topology import Topology
 
@@ -51,14 +51,30 @@ class Paths:
         return FAR if up is None else FAR // 2 + up
 
 
-def causes(ailing: Collection[str], paths: Paths) -> list[frozenset[str]]:
-    """The services that nothing ailing explains, those that depend on each other together; in alphabetical order."""
-    free = sorted(service for service in ailing if not any(paths.depends(service, other) for other in ailing))
+def causes(
+    ailing: Collection[str], paths: Paths, tie: Callable[[str, str], int] = lambda _one, _other: 0
+) -> list[frozenset[str]]:
+    """The services that nothing ailing explains, those that depend on each other together; in alphabetical order.
+
+    `tie` says of two services what was learned: 1 where they are one cause though nothing connects them, -1 where
+    neither explains the other though they are connected, else 0.
+    """
+    free = sorted(
+        service
+        for service in ailing
+        if not any(paths.depends(service, other) and tie(service, other) >= 0 for other in ailing)
+    )
     found: list[frozenset[str]] = []
     for service in free:
-        if not any(service in known for known in found):
-            found.append(frozenset(other for other in free if paths.connected(service, other)))
+        mates = {service} | {other for other in free if _are_one(service, other, paths, tie(service, other))}
+        touching = [known for known in found if known & mates]
+        found = [known for known in found if not known & mates]
+        found.append(frozenset(mates.union(*touching)))
     return found
+
+
+def _are_one(one: str, other: str, paths: Paths, tie: int) -> bool:
+    return tie > 0 or (tie == 0 and paths.connected(one, other))
 
 
 def explains(those: Collection[str], these: Collection[str], paths: Paths) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from models.correlation.companions import Companions
 from models.correlation.draft import Draft
 from models.correlation.grouping import Ended, Grouping
 from models.correlation.memory import CONTINUES, Memory, Trace
@@ -55,6 +56,7 @@ def correlate(  # noqa: PLR0913  (all that it depends on is passed in)
     now: datetime,
     window: timedelta,
     memory: Memory | None = None,
+    companions: Companions | None = None,
     reopen_within: timedelta = REOPEN_WITHIN,
     flap_window: timedelta = FLAP_WINDOW,
     flaps: int = FLAPS,
@@ -62,13 +64,14 @@ def correlate(  # noqa: PLR0913  (all that it depends on is passed in)
     """Put signals, in any order, into the incidents in which they belong, opening and reopening where it takes that.
 
     `active` are incidents that take signals, `recent` those that ended lately; neither is changed. `window` is how far
-    a signal may be from an incident's last one to join it. Signals that say "resolved" only update.
+    a signal may be from an incident's last one to join it, `companions` what was learned of which kinds belong
+    together. Signals that say "resolved" only update.
     """
     memory = memory or Memory()
     ordered = sorted(signals, key=lambda signal: signal.at)
     traces = memory.traced(ordered, now, flap_window)
     flapping = frozenset(name for name, trace in traces.items() if len(trace.changes) > flaps)
-    grouping = Grouping(topology, window, [Draft(incident, incident.environment) for incident in active])
+    grouping = Grouping(topology, window, [Draft(incident, incident.environment) for incident in active], companions)
     ended = [Ended(incident) for incident in recent if incident.status is IncidentStatus.RESOLVED]
 
     rest = [*memory.pending, *(signal for signal in ordered if not grouping.repeat(signal))]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from models.correlation.causes import Paths, causes
+from models.correlation.companions import kind_of
 from models.correlation.impact import impact_of
 from models.correlation.signals import opens_alone, strength
 from models.domain.base import Labels
@@ -60,6 +63,9 @@ class Draft:
         """Fingerprints that this call brought, kept or not."""
         self._causes: list[frozenset[str]] | None = None
         self.names: set[str] = set()
+        self.kinds: set[str] = set()
+        self.because: Counter[str] = Counter()
+        """Why signals of this call were put in here."""
         self.span: tuple[datetime, datetime] | None = None
         """Times of the first and the last signal; None while there is none."""
         for signal in incident.signals if incident else ():
@@ -92,6 +98,7 @@ class Draft:
         if signal.service:
             self._note_service(signal, signal.service)
         self.names.add(signal.name)
+        self.kinds.add(kind_of(signal))
         begin, end = self.span or (signal.at, signal.at)
         self.span = min(begin, signal.at), max(end, signal.at)
 
@@ -171,7 +178,11 @@ class Draft:
         if count:
             names = list(dict.fromkeys(signal.name for signal in self.new))
             text = ", ".join(names[:TIMELINE_NAMES]) + (" and more" if len(names) > TIMELINE_NAMES else "")
-            data = {"signals": count, "not_kept": self.left_out} if self.left_out else {"signals": count}
+            data: dict[str, Any] = {"signals": count}
+            if self.left_out:
+                data["not_kept"] = self.left_out
+            if self.because:
+                data["because"] = dict(self.because.most_common(TIMELINE_NAMES))
             entries.append(TimelineEntry(at=now, kind="signals", text=text or "further signals", data=data))
         return tuple(entries)
 

@@ -6,11 +6,13 @@ own (`causes.py`), each cause has an incident. Weak ones then go to the nearest.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from models.correlation.causes import FAR, Paths, explains
+from models.correlation.causes import FAR, Paths, causes, explains
+from models.correlation.companions import TELLS, Companions, kind_of
 from models.correlation.draft import Draft, environment_of
 from models.correlation.signals import opens_alone
 from models.domain.incident import Incident, IncidentStatus
@@ -34,8 +36,11 @@ class Ended:
 class Grouping:
     """Puts signals into the drafts of one call."""
 
-    def __init__(self, topology: Topology, window: timedelta, drafts: list[Draft]) -> None:
+    def __init__(
+        self, topology: Topology, window: timedelta, drafts: list[Draft], companions: Companions | None = None
+    ) -> None:
         self.topology, self.window, self.drafts = topology, window, drafts
+        self.companions = companions or Companions()
         self.paths = Paths(topology)
         self._known: dict[str, Draft] = {}
         for draft in reversed(drafts):
@@ -106,15 +111,28 @@ class Grouping:
         near = [draft for draft in drafts if self._belongs(signal, draft)]
         if near:
             home = max(near, key=lambda draft: self._nearness(signal, draft))
+            home.because[self._reason(signal, home)] += 1
             home.put(signal)
             self._known[signal.fingerprint] = home
         return bool(near)
 
-    def _nearness(self, signal: Signal, draft: Draft) -> tuple[bool, bool, int, float]:
-        """The incident that has the service already knows it best; then that of the nearest cause, then the last."""
+    def _nearness(self, signal: Signal, draft: Draft) -> tuple[bool, bool, bool, int, float]:
+        """What was learned first; then who has the service already, the nearest cause, and who spoke last."""
         service = signal.service or ""
         away = min((self.paths.distance(service, origin) for origin in draft.origins(self.paths)), default=FAR)
-        return service in draft.sure, service in draft.services, -away, draft.span[1].timestamp() if draft.span else 0.0
+        last = draft.span[1].timestamp() if draft.span else 0.0
+        return self._tie(signal, draft) > 0, service in draft.sure, service in draft.services, -away, last
+
+    def _tie(self, signal: Signal, draft: Draft) -> int:
+        """1 where the signal's kind was in one incident with one of the draft before, -1 where people parted them."""
+        return _told(self.companions.odds([kind_of(signal)], draft.kinds)[0]) if self.companions else 0
+
+    def _reason(self, signal: Signal, draft: Draft) -> str:
+        if self._tie(signal, draft) > 0:
+            return f"was in one incident with {self.companions.odds([kind_of(signal)], draft.kinds)[1]} before"
+        if signal.service is None or signal.service in draft.services:
+            return "is of a service that is in here" if signal.service else "has the name of one that is in here"
+        return f"is connected to {', '.join(draft.origins(self.paths)[:3])}"
 
     def _group(self, signals: Iterable[Signal]) -> list[Draft]:
         """New drafts of signals (in time order) of connected services."""
@@ -133,14 +151,22 @@ class Grouping:
 
     def _separate(self, group: Draft) -> list[Draft]:
         """A bounded draft for each cause in the group; a signal goes to the nearest, then to the nearest in time."""
-        causes = group.causes(self.paths) or [frozenset()]
-        parts = [(cause, Draft(None, group.environment)) for cause in causes]
+        kinds: dict[str, set[str]] = defaultdict(set)
+        for signal in group.first.values() if self.companions else ():
+            kinds[signal.service or ""].add(kind_of(signal))
+
+        def tie(one: str, other: str) -> int:
+            return _told(self.companions.odds(kinds[one], kinds[other])[0]) if self.companions else 0
+
+        found = causes(group.sure or group.services, self.paths, tie) or [frozenset()]
+        parts = [(cause, Draft(None, group.environment)) for cause in found]
         began = {
-            cause: min((s.at for s in group.first.values() if s.service in cause), default=None) for cause in causes
+            cause: min((s.at for s in group.first.values() if s.service in cause), default=None) for cause in found
         }
 
         def far(signal: Signal, cause: frozenset[str]) -> tuple[int, timedelta]:
-            away = min((self.paths.distance(signal.service or "", service) for service in cause), default=FAR)
+            own = signal.service or ""
+            away = min((self.paths.distance(own, s) for s in cause if own == s or tie(own, s) >= 0), default=FAR)
             return away, abs(signal.at - (began[cause] or signal.at))
 
         for signal in group.signals():
@@ -161,7 +187,9 @@ class Grouping:
         # A signal may come late: what counts is its distance, whichever side it is on.
         if draft.span and not draft.span[0] - self.window <= signal.at <= draft.span[1] + self.window:
             return False
-        service = signal.service
+        service, tie = signal.service, self._tie(signal, draft)
+        if tie:
+            return tie > 0 or service in draft.sure
         if service is None:
             # Without a service, only the very same name says that two signals belong together.
             return signal.name in draft.names
@@ -170,6 +198,10 @@ class Grouping:
         # What surely ails is its own cause, unless it explains this incident's or is explained by it.
         near = draft.origins(self.paths) if as_cause and opens_alone(signal) else draft.services
         return any(self.paths.connected(service, other) for other in near)
+
+
+def _told(odds: float) -> int:
+    return (odds >= TELLS) - (odds <= -TELLS)
 
 
 def _untouched(incident: Incident) -> bool:

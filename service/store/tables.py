@@ -194,6 +194,18 @@ silences = Table(
     Index("silences_ends_at", "ends_at"),
 )
 
+companions = Table(
+    "companions",
+    metadata,
+    Column("one", _Words(300), primary_key=True),
+    Column("other", _Words(300), primary_key=True),
+    Column("together", Float, nullable=False),
+    Column("apart", Float, nullable=False),
+    Column("at", String(40), nullable=False),
+    Index("companions_other", "other"),
+    Index("companions_at", "at"),
+)
+
 replicas = Table(
     "replicas",
     metadata,

@@ -117,3 +117,30 @@ def test_what_ended_is_not_regrouped(parts, regrouping, two, clock):
     clock.now += timedelta(minutes=1)
     with pytest.raises(Conflict, match="is resolved: only incidents that go on"):
         regrouping.merge(two[0], [two[1]], "x", "ann")
+
+
+def test_the_next_time_it_is_one_incident_at_once_until_people_say_otherwise(parts, regrouping, two, alert, clock):
+    home, other = two
+    regrouping.merge(home, [other], "mail needs the orders", "ann")
+    parts.incidents.transition(home, S.CLOSED, "done", actor="ann")
+    clock.tick(hours=2)
+    [again] = set(send(parts, alert("orders-db"), alert("mail")))
+    assert again not in {home, other}
+    regrouping.split(again, "not this time", "bob", services=["mail"])
+    clock.tick(hours=2)
+    for incident in parts.incidents.page(statuses=[S.OPEN]):
+        parts.incidents.transition(incident.id, S.CLOSED, "done", actor="ann")
+    assert len(set(send(parts, alert("orders-db"), alert("mail")))) == 2
+
+
+def test_incidents_that_were_resolved_teach_which_signals_belong_together(parts, alert, clock):
+    from models.correlation.companions import kind_of
+    from service.store.companions import pairs_of
+
+    [incident] = set(send(parts, alert("shop"), alert("orders-db")))
+    parts.incidents.transition(incident, S.RESOLVED, "mended", actor="ann")
+    for _ in range(3):
+        parts.intake.resolve_quiet()
+    with parts.database.read() as connection:
+        [pair] = pairs_of(connection, {kind_of(alert("shop"))})
+    assert (pair.one, pair.other, pair.together, pair.apart) == ("Down of orders-db", "Down of shop", 0.25, 0.0)
