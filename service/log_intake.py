@@ -50,6 +50,7 @@ class LogIntake:
         self._states = states
         self._changes = changes
         self._redaction = settings.redaction
+        self._detects = settings.detector.name != "off"
         self._settings = settings.logs
         self._clock = clock
         self._book = LogBook(settings.logs)
@@ -107,7 +108,7 @@ class LogIntake:
     def _send(self, ticks: Iterable[Tick]) -> None:
         for tick in ticks:
             self._intake.telemetry([tick.batch], self._told)
-            if tick.signals:
+            if tick.signals and self._detects:
                 self._intake.signals([self._redacted(signal) for signal in tick.signals])
 
     def _told(self, signal: Signal) -> Signal:

@@ -21,6 +21,7 @@ from evals.bench.deep_detection import bench_deep_detection
 from evals.bench.detection import bench_detection
 from evals.bench.figures import Bench, Figure, machine
 from evals.bench.guard import bench_guard
+from evals.bench.logs import bench_logs
 from evals.bench.retrieval import bench_retrieval
 from evals.bench.samples import bench_samples
 from evals.bench.storm import bench_storm
@@ -33,6 +34,7 @@ BENCHES: Mapping[str, Bench] = {
     "retrieval": bench_retrieval,
     "detection": bench_detection,
     "deep-detection": bench_deep_detection,
+    "logs": bench_logs,
     "guard": bench_guard,
     "samples": bench_samples,
     "storm": bench_storm,

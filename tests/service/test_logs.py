@@ -54,6 +54,9 @@ class Site:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def text(self, path):
+        return self._client.get(path).text
+
     def pass_time(self, ticks, *, errors=()):
         """Healthy lines, and `errors`, for so many intervals."""
         for _ in range(ticks):
@@ -194,6 +197,17 @@ def test_limits_hold_and_are_told(site):
     assert shop.send("anything", service="third")["dropped"] == 1
     kept = shop.get("/v1/logs/templates?service=cart")["items"]
     assert len(kept) == 10
+    assert 'suture_log_lines_total{became="dropped"} 1.0' in shop.text("/metrics")
+
+
+def test_lines_that_never_come_again_fill_no_store(site, clock):
+    shop = site(template_interval="15s")
+    for a in "abcdefgh":
+        shop.send(*(f"{a}{b}{c} {b}{c}{a} {c}{a}{b}" for b in "ijklm" for c in "nopqrstu"))
+        clock.tick(seconds=15)
+        shop.parts.logs.tick()
+    assert len(shop.get("/v1/logs/templates")["items"]) == 200
+    assert shop.parts.samples.series_count() == 3
 
 
 def test_lines_of_the_past_make_no_burst(site, clock):

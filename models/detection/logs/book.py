@@ -40,6 +40,10 @@ class LogBook:
         """Events so far, by kind and owner."""
         self._stream = Stream(settings.interval.total_seconds())
         self._series: tuple[Labels, ...] | None = None
+        """Those of services; None where they may be others than in the last interval."""
+        self._with_templates: tuple[Labels, ...] = ()
+        self._sampled_at = -np.inf
+        """When templates were sampled last."""
 
     def take(self, lines: Iterable[LogLine], now: float) -> tuple[Taken, list[Tick]]:
         """Take lines, in any order; returns what became of them, and the intervals that ended by that.
@@ -93,11 +97,17 @@ class LogBook:
 
     def _end(self, at: float) -> Tick:
         logs = self.services.values()
-        if self._series is None:
+        values = [value for log in logs for value in log.end_interval()] + [*map(float, self._changes.values())]
+        series = self._series
+        if series is None:
             changes = [_change_series(kind, owner) for kind, owner in self._changes]
-            self._series = (*(labels for log in logs for labels in log.series()), *changes)
-        values = [*(value for log in logs for value in log.values()), *map(float, self._changes.values())]
-        batch = Batch(at=at, series=self._series, values=np.array(values, dtype=np.float64))
+            series = self._series = (*(labels for log in logs for labels in log.series()), *changes)
+            self._with_templates = (*series, *(labels for log in logs for labels in log.template_series()))
+        if at - self._sampled_at >= self.settings.template_interval.total_seconds():
+            self._sampled_at = at
+            series = self._with_templates
+            values += [value for log in logs for value in log.template_values()]
+        batch = Batch(at=at, series=series, values=np.array(values, dtype=np.float64))
         return Tick(batch, tuple(signal for log in logs for signal in log.news(at)))
 
     def dump(self) -> bytes:
@@ -107,6 +117,7 @@ class LogBook:
             "version": VERSION,
             "until": stream.until,
             "newest": stream.newest if np.isfinite(stream.newest) else None,
+            "sampled": self._sampled_at if np.isfinite(self._sampled_at) else None,
             "total": vars(self.total),
             "changes_seen": self.changes_seen,
             "changes": [[kind, *owner, count] for (kind, owner), count in self._changes.items()],
@@ -123,13 +134,14 @@ class LogBook:
             logs = [ServiceLog.restored(one, self.settings) for one in saved["services"]]
             total = Taken(**saved["total"])
             changes = {(kind, (service, place)): int(count) for kind, service, place, count in saved["changes"]}
+            sampled = -np.inf if saved["sampled"] is None else float(saved["sampled"])
             seen = int(saved["changes_seen"])
             stream = Stream(self._stream.interval, saved["until"], saved["newest"] or -np.inf)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a state of the logs: {error!r}") from error
         self.services = {log.owner: log for log in logs}
         self.total, self._changes, self._stream, self._series = total, changes, stream, None
-        self.changes_seen = seen
+        self.changes_seen, self._sampled_at = seen, sampled
 
 
 def _change_series(kind: str, owner: Owner) -> Labels:

@@ -16,7 +16,9 @@ class LogSettings(Frozen):
     """Section `logs` of the settings."""
 
     interval: Positive = timedelta(seconds=15)
-    """Seconds between two samples of the counts."""
+    """Between two samples of the counts of errors and of all lines; new errors are told of at its end."""
+    template_interval: Positive = timedelta(minutes=2)
+    """Between two samples of the counts of templates: most have few lines, in 15 s too few to tell a change."""
     learn: Positive = timedelta(hours=1)
     """After its first line a service's templates are learnt for this long: none of them is new."""
     new_within: Positive = timedelta(minutes=10)

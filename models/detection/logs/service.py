@@ -17,6 +17,8 @@ from models.domain.signal import Signal, SignalKind
 
 NEW_ERROR = "new error in the log"
 """The name of the signal."""
+SERIES_FROM = 3
+"""Lines from which a template is a series: lines that never come again must not fill the store of samples."""
 
 
 class ServiceLog:
@@ -34,7 +36,7 @@ class ServiceLog:
         """In the present interval."""
 
     def take(self, line: LogLine, taken: Taken, *, late: bool) -> bool:
-        """Count one line; whether there is another series than before."""
+        """Count one line; whether there may be other series than before."""
         taken.accepted += 1
         taken.late += late
         if not late:
@@ -59,25 +61,30 @@ class ServiceLog:
             taken.templates_left += held + 1 - len(self.templates.by_id)
             if line.level in ERRORS and not late and not self.novelty.learning(line.at, self.settings):
                 self.novelty.arrived(template.id, line.at)
-        return fresh
+        return fresh or template.count == SERIES_FROM
 
     def series(self) -> list[Labels]:
-        """The series of this service, in the order of `values`."""
+        """The series of the service as a whole, in the order of `end_interval`."""
         base = self.labels
         return [
             {"__name__": LOG_LINES, **base},
             *({"__name__": LOG_ERRORS, **base, "level": level} for level in self.errors),
-            *(self._series_of(template) for template in self.templates.by_id.values()),
         ]
 
-    def values(self) -> list[float]:
-        """The counts now; ends the interval."""
+    def template_series(self) -> list[Labels]:
+        """The series of its templates, in the order of `template_values`."""
+        return [self._series_of(template) for template in self._counted()]
+
+    def end_interval(self) -> list[float]:
+        """The counts of the service now; begins another interval."""
         self._looked_up = 0
-        counts = [float(self.lines), *map(float, self.errors.values())]
         for template in self.templates.by_id.values():
             template.grew, template.sampled = template.count - template.sampled, template.count
-            counts.append(float(template.series_value))
-        return counts
+        return [float(self.lines), *map(float, self.errors.values())]
+
+    def template_values(self) -> list[float]:
+        """The counts of its templates now."""
+        return [float(template.series_value) for template in self._counted()]
 
     def news(self, at: float) -> list[Signal]:
         """Signals of new errors that came in the interval that ended at `at`."""
@@ -103,6 +110,9 @@ class ServiceLog:
         """The templates of errors that grew most in the last interval."""
         grown = [one for one in self.templates.by_id.values() if one.grew and one.level in ERRORS]
         return sorted(grown, key=lambda one: -one.grew)[:most]
+
+    def _counted(self) -> list[Template]:
+        return [one for one in self.templates.by_id.values() if one.count >= SERIES_FROM]
 
     def _series_of(self, template: Template) -> Labels:
         return {

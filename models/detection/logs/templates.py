@@ -165,6 +165,7 @@ class Templates:
         for gone in self._held.left:  # of a higher limit than now
             del self.by_id[gone]
         self._held.left.clear()
+        self.by_id = dict(sorted(self.by_id.items()))  # as they were made: the order of their series
         self._drain.root_node = _node(state["tree"])
 
 
