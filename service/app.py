@@ -10,6 +10,7 @@ from service.background import Loop, corpus_loop, detector_loops, worker_loops
 from service.bridging import Bridge
 from service.changing import ChangeNotes
 from service.corpus import CorpusKeeper, source_store
+from service.detector_view import in_force
 from service.evidence import EvidenceGatherer, Means
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
 from service.guard.autonomy import Levels
@@ -53,6 +54,7 @@ from service.store.autonomy import Autonomies
 from service.store.changes import Changes
 from service.store.database import open_database
 from service.store.executions import Executions
+from service.store.feedback import Feedbacks
 from service.store.incidents import Incidents
 from service.store.keys import Keys
 from service.store.maintenance import Maintenance
@@ -130,6 +132,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     )
     changes = Changes(database, clock)
     notes = ChangeNotes(database, changes, incidents, topology)
+    feedbacks = Feedbacks(database, audit, clock)
     intake = Intake(pipeline, database, incidents, samples, states, settings, clock, notes)
     dbos = create_dbos(settings, replica.identity)
     client = WorkflowClient(settings)
@@ -163,6 +166,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         kill_switch=kill_switch,
         maintenance=Maintenance(database, audit, clock),
         silences=Silences(database, audit, clock),
+        feedbacks=feedbacks,
         changes=changes,
         detector_states=states,
         samples=samples,
@@ -196,6 +200,7 @@ def start_role(parts: Parts, role: str) -> list[Loop]:
     loops = [corpus_loop(parts)]
     if role in _DETECTS:
         parts.intake.start_detecting()
+        parts.intake.tune(in_force(parts.feedbacks.tolerances()))
         parts.logs.start()
         loops += detector_loops(parts)
     if role in WORKS:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from models.domain.errors import SutureError
+from service.detector_view import in_force
 from service.parts import Parts
 from service.remediation.replica import BEATS
 from service.sources.scrape import Scraper
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 # Prometheus' own default.
 _SCRAPE_TIMEOUT = timedelta(seconds=10)
 _SAVE_EVERY = timedelta(seconds=30)
+_TUNE_EVERY = timedelta(seconds=2)
 _PRUNE_EVERY = timedelta(minutes=1)
 _RESOLVE_EVERY = timedelta(seconds=5)
 # Of the objectives' minute: how late one may be judged.
@@ -106,8 +108,13 @@ def corpus_loop(parts: Parts) -> Loop:
 def detector_loops(parts: Parts) -> list[Loop]:
     """Scrape and score, keep the detector's state, forget old samples, resolve what went quiet."""
     interval = parts.settings.scrape_interval
+
+    def tune() -> None:
+        parts.intake.tune(in_force(parts.feedbacks.tolerances()))
+
     loops = [
         Loop("save-detector", _SAVE_EVERY, parts.intake.save_detector),
+        Loop("take-feedback", _TUNE_EVERY, ToldOnce("take-feedback", tune)),
         Loop("count-logs", parts.settings.logs.interval, parts.logs.tick),
         Loop("save-logs", _SAVE_EVERY, parts.logs.save),
         Loop("prune-samples", _PRUNE_EVERY, parts.samples.prune),

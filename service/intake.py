@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -13,13 +15,15 @@ from sqlalchemy import Connection
 from models.correlation import quiet
 from models.correlation.companions import Companions, kind_of
 from models.correlation.correlate import REOPEN_WITHIN
-from models.detection.batch import Batch
+from models.detection.batch import Batch, Detector
+from models.detection.feedback import Tolerances, Tunable
 from models.domain.base import Clock, Frozen
-from models.domain.errors import Unavailable
+from models.domain.errors import Conflict, Unavailable
 from models.domain.incident import WITH_PEOPLE_STATUSES, Incident, IncidentStatus
 from models.domain.signal import Signal
 from service.changing import ChangeNotes
 from service.detector_room import DetectorRoom
+from service.detector_view import restore_saved
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.silencing import sift
@@ -71,6 +75,7 @@ class Intake:
         self._detecting = threading.Lock()
         self._detects = False
         self.room = DetectorRoom(pipeline.detector, clock)
+        self._tolerances: Tolerances = {}
 
     def start_detecting(self) -> None:
         """Continue with the state that was saved; from now on telemetry is scored in this process."""
@@ -89,6 +94,30 @@ class Intake:
             with self._detecting:
                 state = self._pipeline.detector.dump()
             self._states.save(self._settings.detector.name, state)
+
+    def tune(self, tolerances: Tolerances) -> None:
+        """Let the detector that runs here follow what people said; for one that takes no feedback, nothing."""
+        detector = self._pipeline.detector
+        if detector is None or tolerances == self._tolerances:
+            return
+        self._tolerances = tolerances
+        if isinstance(detector, Tunable):
+            with self._detecting:
+                detector.tune(tolerances)
+            _log.info("the detector follows feedback on %d classes of series", len(tolerances))
+
+    @contextmanager
+    def viewed(self) -> Iterator[tuple[Detector, datetime]]:
+        """The detector, which stands still meanwhile, and when it stood so: now, or when it was saved elsewhere.
+
+        Raises Conflict where it is off, NotFound where it runs in no process yet.
+        """
+        detector, name = self._pipeline.detector, self._settings.detector.name
+        if detector is None:
+            raise Conflict("the detector is off; set detector.name")
+        with self._detecting:
+            at = self._clock() if self._detects else restore_saved(name, detector, self._states)
+            yield detector, at
 
     def telemetry(
         self, batches: Sequence[Batch], told: Callable[[Signal], Signal] = lambda signal: signal

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.store.changes import Changes
     from service.store.database import Database
     from service.store.executions import Executions
+    from service.store.feedback import Feedbacks
     from service.store.incidents import Incidents
     from service.store.keys import Keys
     from service.store.maintenance import Maintenance
@@ -58,6 +59,7 @@ class Parts:
     kill_switch: KillSwitch
     maintenance: Maintenance
     silences: Silences
+    feedbacks: Feedbacks
     changes: Changes
     detector_states: DetectorStates
     samples: SampleStore

@@ -60,6 +60,10 @@ class BatchControl:
         self.tick += 1
         return found
 
+    def threshold(self, n: int) -> float:
+        """The p-value at which a single one of n would be a discovery in the next tick."""
+        return self._level(n, min(self.tick + 1, len(self.ticks)) / len(self.ticks)) / max(n, 1)
+
     def _level(self, n: int, elapsed: float) -> float:
         if n == 0:
             return 0.0

@@ -75,7 +75,27 @@ def scale_of(row: Row, level: float, error: float, terms: Terms) -> float:
     elif row.kind == _GAUGE and row.whole:
         # Whole-numbered gauges (connections, open files) step by one without meaning anything by it.
         least = max(1.0, 0.5 * np.sqrt(size), terms.floor_share * size)
-    return max(TO_DEVIATION * error, least, 1e-12)
+    return float(max(TO_DEVIATION * error, least, 1e-12) * row.tolerance)
+
+
+@compiled
+def expect(row: Row, mark: Mark, terms: Terms) -> None:
+    """Set the level and the scale that the mark's value, or the next one, is held against."""
+    slow = row.slow_error <= row.fast_error
+    mark.level = row.slow if slow else row.fast
+    mark.scale = scale_of(row, mark.level, row.slow_error if slow else row.fast_error, terms)
+
+
+@compiled
+def look(rows: Rows, marks: Marks, terms: Terms) -> None:
+    """Set level, scale, score and p as they stand after the last tick, shape [n] each; the state is left as it is."""
+    for place in range(len(rows)):
+        row, mark = rows[place], marks[place]
+        expect(row, mark, terms)
+        mark.score = max(row.rise, row.fall)
+        if row.run != 0:
+            mark.score = row.rise if row.run > 0 else row.fall
+        mark.p = p_value_of(row, mark.score, terms)
 
 
 @compiled
@@ -117,9 +137,7 @@ def score(rows: Rows, marks: Marks, slots: Slots, asked: Slots, terms: Terms) ->
         mark.tested = mark.reported = False
         if np.isnan(mark.value):
             continue
-        slow = row.slow_error <= row.fast_error
-        mark.level = row.slow if slow else row.fast
-        mark.scale = scale_of(row, mark.level, row.slow_error if slow else row.fast_error, terms)
+        expect(row, mark, terms)
         mark.z = (mark.value - mark.level) / mark.scale
         if row.kind == _STATE:
             mark.z = min(mark.z, 0.0)

@@ -8,8 +8,7 @@ Meanwhile its series learns nothing, until the departure has lasted so long that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detection import kernel, rates
+from models.detection.assessment import Assessment, anomaly_of
 from models.detection.batch import Batch
 from models.detection.calibration import Reference, score_of
 from models.detection.config import DetectorConfig, read_config
 from models.detection.elapsed import Elapsed
+from models.detection.explaining import explain
 from models.detection.fdr import BatchControl
+from models.detection.feedback import Explanation, Summary, Tolerances
 from models.detection.layout import Layout
 from models.detection.layouts import Layouts
 from models.detection.saved import pack, unpack
 from models.detection.state import MARK, Marks, SeriesTable, Slots
+from models.domain.base import Labels
 from models.domain.signal import Anomaly
 
 Floats = NDArray[np.float64]
@@ -41,23 +44,8 @@ def build(config: Mapping[str, Any], context: object = None) -> LockstepDetector
     return LockstepDetector(read_config(config))
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """What one tick says of every series that was scored: arrays of shape [m], `positions` into the batch."""
-
-    positions: NDArray[np.intp]
-    p_values: Floats
-    scores: Floats
-    reported: NDArray[np.bool_]
-    observed: Floats
-    expected: Floats
-    lower: Floats
-    upper: Floats
-    rising: NDArray[np.bool_]
-
-
 class LockstepDetector:
-    """Implements `models.detection.batch.Detector`. One process, one thread at a time."""
+    """Implements `models.detection.batch.Detector` and `feedback.Tunable`. One process, one thread at a time."""
 
     def __init__(self, config: DetectorConfig) -> None:
         self.config = config
@@ -84,7 +72,7 @@ class LockstepDetector:
         layout, marks = self._step(batch)
         found = self._assessment(layout, marks, np.flatnonzero(marks["reported"]))
         at = datetime.fromtimestamp(batch.at, UTC) if len(found.positions) else None
-        return [_anomaly(found, row, batch, at) for row in range(len(found.positions)) if at is not None]
+        return [anomaly_of(found, row, batch, at) for row in range(len(found.positions)) if at is not None]
 
     def assess(self, batch: Batch) -> Assessment:
         """Take one tick into the state and return what it says of every series past its warm-up."""
@@ -181,6 +169,31 @@ class LockstepDetector:
         """Series that are known now."""
         return len(self.table)
 
+    def tune(self, tolerances: Tolerances) -> None:
+        """Use what feedback says of each class of series from the next tick on."""
+        self.table.tune(tolerances)
+
+    def summary(self) -> Summary:
+        """All series together."""
+        rows = self.table.rows[: len(self.table)]
+        return Summary(
+            series=len(rows),
+            max_series=self.config.max_series,
+            reported=int(rows["reported"].sum()),
+            warming_up=int((rows["seen"] < self.config.warmup).sum()),
+        )
+
+    def known(self) -> list[Labels]:
+        """The labels of all series that it holds."""
+        return list(self.table.labels)
+
+    def explain(self, slots: Iterable[int]) -> list[Explanation]:
+        """What it knows of series, by their places in `known`."""
+        places = np.fromiter(slots, dtype=np.intp)
+        labels = [self.table.labels[place] for place in places]
+        threshold = self.control.threshold(len(self.table))
+        return explain(self.table.rows[places], labels, self._terms(), threshold)
+
     def dump(self) -> bytes:
         """The whole state as an npz file."""
         elapsed = self.elapsed
@@ -203,6 +216,7 @@ class LockstepDetector:
         for labels in meta["labels"]:
             fresh.table.add(labels)
         fresh.table.fill(arrays)
+        fresh.table.tune(self.table.tolerances)
         fresh.layouts.first, fresh.layouts.last = meta["first"], meta["last"]
         fresh.reference.ring = arrays["ring"]
         fresh.reference.count, fresh.reference.threshold, fresh.reference.tail = meta["reference"]
@@ -213,17 +227,3 @@ class LockstepDetector:
         fresh.elapsed.newest = -np.inf if newest is None else newest
         fresh.tick = meta["tick"]
         vars(self).update(vars(fresh))
-
-
-def _anomaly(assessment: Assessment, row: int, batch: Batch, at: datetime) -> Anomaly:
-    return Anomaly(
-        labels=batch.series[assessment.positions[row]],
-        at=at,
-        score=float(assessment.scores[row]),
-        p_value=float(assessment.p_values[row]),
-        observed=float(assessment.observed[row]),
-        expected=float(assessment.expected[row]),
-        lower=float(assessment.lower[row]),
-        upper=float(assessment.upper[row]),
-        direction="up" if assessment.rising[row] else "down",
-    )

@@ -75,7 +75,7 @@ def read(
                 observed = change / events if change >= 0.0 and events > 0.0 else np.nan
         if not abs(observed) <= LARGEST:
             continue
-        mark.observed = mark.value = observed
+        mark.observed = mark.value = row.observed = observed
         if row.kind == _COUNTER and row.whole:
             mark.value = 2.0 * np.sqrt(max(observed, 0.0) * row.interval + _ANSCOMBE)
 

@@ -1,4 +1,4 @@
-"""The state of all series: one array of records, 120 bytes a series and its labels."""
+"""The state of all series: one array of records, 136 bytes a series and its labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection.feedback import Tolerances, class_of
 from models.detection.meaning import kind_of
 from models.domain.base import Labels
 
@@ -22,6 +23,7 @@ ROW = np.dtype(
         ("last_count", np.float64),  # of the sibling `_count`, for sums
         ("last_at", np.float64),  # unix seconds
         ("heard", np.float64),  # the same in the detector's own time (`elapsed`)
+        ("observed", np.float64),  # last quantity in its own unit (`rates`)
         ("interval", np.float64),  # usual seconds between samples
         ("slow", np.float64),  # forecast of the slow level
         ("fast", np.float64),
@@ -34,6 +36,7 @@ ROW = np.dtype(
         ("peak_sum", np.float32),  # their excesses, summed
         ("over", np.float32),  # ticks over the threshold
         ("ticks", np.float32),  # ticks scored
+        ("tolerance", np.float32),  # of people, see `feedback`
         ("seen", np.int32),  # scored values so far
         ("run", np.int32),  # ticks that the present departure has held
         ("held", np.int32),  # ticks without an update because of the departure
@@ -49,6 +52,8 @@ FIRST: dict[str, Any] = {
     "last_count": np.nan,
     "last_at": -np.inf,
     "heard": -np.inf,
+    "observed": np.nan,
+    "tolerance": 1.0,
     "whole": True,
 }
 
@@ -80,6 +85,7 @@ class SeriesTable:
         """Labels by slot, as the series came in."""
         self.slots: dict[frozenset[tuple[str, str]], int] = {}
         self.rows: Rows = _empty(256)
+        self.tolerances: Tolerances = {}
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,7 +106,17 @@ class SeriesTable:
         self.labels.append(dict(labels))
         self.rows[slot] = _empty(1)[0]
         self["kind"][slot] = kind_of(labels.get("__name__", ""))
+        self["tolerance"][slot] = self.tolerance(labels)
         return slot
+
+    def tolerance(self, labels: Labels) -> float:
+        """What feedback says of a series' class; 1 where it says nothing."""
+        return self.tolerances.get(class_of(labels), 1.0) if self.tolerances else 1.0
+
+    def tune(self, tolerances: Tolerances) -> None:
+        """Take these, for the series that are there and for those that come."""
+        self.tolerances = dict(tolerances)
+        self["tolerance"][: len(self)] = [self.tolerance(labels) for labels in self.labels]
 
     def keep(self, slots: Slots) -> None:
         """Drop every row but these, in their order."""

@@ -9,6 +9,7 @@ from service.api import (
     autonomy,
     checks,
     corpus,
+    detector,
     events,
     executions,
     health,
@@ -44,7 +45,8 @@ MAX_LOG_BYTES = 32_000_000
 
 _RESOURCES = (
     telemetry, logs, events, signals, slos, checks, webhooks, incidents, recommendations, executions, runbooks, corpus,
-    tickets, autonomy, audit, kill_switch, maintenance, silences, replicas, keys, health, metrics, model, reports,
+    tickets, autonomy, audit, kill_switch, maintenance, silences, detector, replicas, keys, health, metrics, model,
+    reports,
 )  # fmt: skip
 
 

@@ -180,6 +180,25 @@ SILENCE: Json = {
         {"fingerprint": "8d2f0b6a1c3e4f57", "name": "DiskFull", "service": "orders-db", "count": 12, "last_at": _SEEN}
     ],
 }  # fmt: skip
+_CLASS: Json = {"family": "pg_connections", "service": "orders-db"}
+FEEDBACK: Json = {
+    "id": "FBK-1", "incident": "INC-7", "verdict": "not-an-incident", "note": "the nightly backup",
+    "classes": [_CLASS], "by": "key:ada", "at": _DONE, "undone_at": None, "undone_by": None,
+}  # fmt: skip
+_TOLERANCE: Json = {"series": _CLASS, "tolerance": 1.5, "feedback": [FEEDBACK]}
+DETECTOR: Json = {
+    "name": "lockstep", "as_of": _DONE, "full": False, "feedback": [_TOLERANCE],
+    "summary": {"series": 412, "max_series": 100_000, "reported": 1, "warming_up": 0},
+}  # fmt: skip
+SERIES_EXPLANATION: Json = {
+    "series": {
+        "labels": {"__name__": "pg_connections", **_LABELS}, "last_at": _DONE, "observed": 96.0, "expected": 21.5,
+        "lower": 9.8, "upper": 33.2, "score": 21.0, "p_value": 3.1e-16, "threshold": 1.4e-7,
+        "component": "sum of departures upwards from the slow level", "scored": 512, "warming_up": False,
+        "departs_for": 3, "reported": True, "tolerance": 1.5,
+    },
+    "feedback": _TOLERANCE,
+}  # fmt: skip
 REPLICA: Json = {
     "id": "0b4f1c2d3e5a69788796a5b4c3d2e1f0", "host": "suture-1", "version": "3", "state": "alive",
     "beat_seconds_ago": 2.4, "taken_by": None,

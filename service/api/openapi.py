@@ -28,6 +28,7 @@ TAGS = [
     {"name": "autonomy", "description": "How far Suture may go with each action, and what people did themselves."},
     {"name": "runbooks", "description": "The corpus."},
     {"name": "tickets", "description": "The embedded tracker."},
+    {"name": "detector", "description": "What the detector knows of each series, and feedback on its incidents."},
     {"name": "control", "description": "The kill switch, maintenance windows, silences, the audit log and API keys."},
     {"name": "operations", "description": "Health and metrics of Suture itself; open to all who reach the port."},
 ]

@@ -18,6 +18,7 @@ from service.cli import (
     config,
     corpus,
     demo,
+    detector,
     doctor,
     ending,
     evaluate,
@@ -114,6 +115,7 @@ def _root(
 
 
 incident.app.command("action-taken")(autonomy.action_taken)
+incident.app.command()(detector.feedback)
 for word in (ending.close, ending.resolve, ending.escalate):
     incident.app.command()(word)
 incident.app.command()(regroup.merge)
@@ -134,6 +136,7 @@ for name, group in (
     ("incident", incident.app),
     ("event", event.app),
     ("logs", logs.app),
+    ("detector", detector.app),
     ("runbook", runbook.app),
     ("corpus", corpus.app),
     ("execution", execution.app),

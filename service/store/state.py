@@ -74,5 +74,13 @@ class DetectorStates:
 
     def load(self, name: str) -> bytes | None:
         """The state, where one was saved."""
+        saved = self.saved(name)
+        return None if saved is None else saved[1]
+
+    def saved(self, name: str) -> tuple[float, bytes] | None:
+        """When the state was saved, in unix seconds, and the state; None where none was."""
+        columns = detector_states.c
         with self._database.read() as connection:
-            return connection.execute(select(detector_states.c.state).where(detector_states.c.name == name)).scalar()
+            query = select(columns.saved_at, columns.state).where(columns.name == name)
+            row = connection.execute(query).first()
+        return None if row is None else (row.saved_at, row.state)

@@ -206,6 +206,17 @@ companions = Table(
     Index("companions_at", "at"),
 )
 
+detector_feedback = Table(
+    "detector_feedback",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("incident", String(64), nullable=False),
+    # Not undone.
+    Column("in_force", Boolean, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("detector_feedback_in_force", "in_force"),
+)
+
 replicas = Table(
     "replicas",
     metadata,

@@ -34,6 +34,7 @@ from service.store.autonomy import Autonomies
 from service.store.changes import Changes
 from service.store.database import open_database
 from service.store.executions import Executions
+from service.store.feedback import Feedbacks
 from service.store.incidents import Incidents
 from service.store.keys import Keys, Role
 from service.store.maintenance import Maintenance
@@ -147,7 +148,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 executions=executions, recommendations=recommendations,
                 keys=Keys(database, audit, clock), webhooks=Webhooks(settings.webhooks), levels=levels, shadows=shadows,
                 kill_switch=KillSwitch(database, audit), maintenance=Maintenance(database, audit, clock),
-                silences=Silences(database, audit, clock),
+                silences=Silences(database, audit, clock), feedbacks=Feedbacks(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
                 logs=logs, notes=notes, changes=changes,
