@@ -107,6 +107,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         autonomy=levels, limits=limits, error_budget=budget, one_view=database.one_view,
     )  # fmt: skip
     ledger = Ledger(database, clock, settings.model_budget, settings.model_cache)
+    slos = slo_book(settings.slos, database, clock)
     pipeline = Pipeline(
         settings=settings,
         clock=clock,
@@ -126,6 +127,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         sql=sql,
         detector=_detector(settings, context),
         model=language_model(settings, ledger),
+        burned=slos.burned if settings.slos is not None else None,
         tally=ModelTally(),
         guard=guard,
         actor=Actor(executors, executions, clock, interruption.pause, replica.renew, replica.confirm),
@@ -150,7 +152,6 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         Executing(pipeline, closing, incidents, executions, clock, pause, starting.refusal),
         Endings(pipeline, closing, outbox, incidents, executions, recommendations),
     )
-    slos = slo_book(settings.slos, database, clock)
     standing = StandingBook(settings.checks, database, clock)
     means = MeansOfChecks(source, topology, clock, sql)
     return Parts(

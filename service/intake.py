@@ -12,7 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from models.correlation import quiet
+from models.correlation import Correlation, quiet
 from models.correlation.companions import Companions, kind_of
 from models.correlation.correlate import REOPEN_WITHIN
 from models.detection.batch import Batch, Detector
@@ -198,15 +198,7 @@ class Intake:
         fresh = [signal for signal in (*heard.signals, *heard.memory.pending) if signal.fingerprint not in known]
         companions = Companions(pairs_of(connection, {kind_of(signal) for signal in fresh}), now)
         found = self._pipeline.correlate(heard.signals, active, recent, heard.memory, companions)
-        assessed = partial(self._pipeline.assess, failing_share=share)
-        changed = [self._incidents.add(connection, assessed(draft)) for draft in found.opened]
-        for incident in (*found.updated, *found.reopened):
-            changed.append(self._incidents.save(connection, assessed(incident)))
-            for entry in incident.timeline:
-                self._incidents.note(connection, incident.id, entry.kind, entry.text, entry.data)
-        for incident in found.reopened:
-            reason = "its signals came back shortly after it ended"
-            self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
+        changed = self._store(connection, found, share)
         if self._notes is not None:
             for incident in changed:
                 self._notes.note(connection, incident)
@@ -215,6 +207,25 @@ class Intake:
         for absorbed, into in found.merged:
             self._absorb(connection, absorbed, into)
         return _Taken(tuple(zip(changed, found.taken, strict=True)), heard.silenced)
+
+    def _store(self, connection: Connection, found: Correlation, share: float | None) -> list[Incident]:
+        """The incidents that were opened, updated and reopened, in this order, as they are stored."""
+        assessed = partial(self._pipeline.assess, failing_share=share)
+        changed: list[Incident] = []
+        for draft in map(assessed, found.opened):
+            changed.append(self._incidents.add(connection, draft))
+            for entry in draft.timeline:
+                if entry.kind == "severity":
+                    self._incidents.note(connection, changed[-1].id, entry.kind, entry.text, entry.data)
+        for incident in (*found.updated, *found.reopened):
+            now_known = assessed(incident)
+            changed.append(self._incidents.save(connection, now_known))
+            for entry in now_known.timeline:
+                self._incidents.note(connection, incident.id, entry.kind, entry.text, entry.data)
+        for incident in found.reopened:
+            reason = "its signals came back shortly after it ended"
+            self._incidents.transition_in(connection, incident.id, IncidentStatus.OPEN, reason)
+        return changed
 
     def _absorb(self, connection: Connection, absorbed: str, into: str) -> None:
         reason = f"merged into {into}: what it is about is a consequence of that"

@@ -8,19 +8,19 @@ Who calls: `intake.py` the first two, for everything that comes in; `remediation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.correlation import Correlation, Memory, correlate, impact_of, signal_of
+from models.correlation import Correlation, Memory, correlate, impact_of, raised_by, signal_of
 from models.correlation.companions import Companions
 from models.correlation.draft import labels_of
 from models.detection.batch import Batch, Detector
 from models.domain.base import Clock
 from models.domain.errors import SutureError, Unavailable
 from models.domain.execution import CheckResult, Decision, Execution, Verification
-from models.domain.incident import Incident
+from models.domain.incident import Incident, TimelineEntry
 from models.domain.recommendation import Advice, ModelUse, RankedCandidate, Recommendation
 from models.domain.runbook import Check, Step
 from models.domain.signal import Signal
@@ -69,6 +69,8 @@ class Pipeline:
     model: LanguageModel | None = None
     guard: Guard | None = None
     actor: Actor | None = None
+    burned: Callable[[Sequence[str], datetime], Mapping[str, float]] | None = None
+    """By objective of these services, the share of its error budget that was lost since then; None without any."""
     tally: ModelTally | None = None
     """Counts what the language model was used for."""
 
@@ -103,8 +105,18 @@ class Pipeline:
         return next((sample.value for sample in answer if 0.0 <= sample.value <= 1.0), None)
 
     def assess(self, incident: Incident, failing_share: float | None) -> Incident:
-        """Who suffers: services, those downstream, and the share of failing requests."""
-        return incident.model_copy(update={"impact": impact_of(incident, self.topology, failing_share)})
+        """Who suffers: services, those downstream, requests that fail, error budget; severity is raised by it."""
+        impact = impact_of(incident, self.topology, failing_share)
+        if self.burned is not None:
+            told = self.burned((*impact.services, *impact.downstream), incident.started_at)
+            impact = impact_of(incident, self.topology, failing_share, told)
+        changes: dict[str, Any] = {"impact": impact}
+        raised = raised_by(impact)
+        if raised is not None and raised[0].rank > incident.severity.rank:
+            text = f"raised from {incident.severity} to {raised[0]}: {raised[1]}"
+            entry = TimelineEntry(at=self.clock(), kind="severity", text=text)
+            changes |= {"severity": raised[0], "timeline": (*incident.timeline, entry)}
+        return incident.model_copy(update=changes)
 
     def localise(self, incident: Incident) -> Incident:
         """The incident with its probable origins, and the labels of the first: what runbooks' parameters read."""

@@ -57,6 +57,9 @@ class Impact(Frozen):
     """Services that depend on those, from the topology."""
     failing_share: Score | None = None
     """Share of requests that fail now, in [0, 1]; None where no request metric is known."""
+    budget_burned: Score | None = None
+    """The largest share of an error budget that was lost since the incident began, in [0, 1]; None without objectives
+    of these services."""
     summary: str = ""
 
 
