@@ -1,4 +1,4 @@
-"""The state of all series: one array of records, 136 bytes a series and its labels."""
+"""The state of all series: one array of records, 128 bytes a series and its labels."""
 
 from __future__ import annotations
 
