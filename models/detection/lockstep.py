@@ -210,8 +210,10 @@ class LockstepDetector:
         return pack(meta, {**arrays, **self.table.columns()})
 
     def restore(self, state: bytes) -> None:
-        """Continue from a dumped state. Raises ValueError where it is of another version or no state at all."""
+        """Continue from a dumped state. Raises ValueError where it is of another version or no state of this tier."""
         meta, arrays = unpack(state)
+        if "tier" in meta:
+            raise ValueError("the state is of another detector")
         fresh = LockstepDetector(self.config)
         for labels in meta["labels"]:
             fresh.table.add(labels)

@@ -65,7 +65,23 @@ class DeepDetector:
         self.last_at = -np.inf
         self.refused = 0
         """Series of the last batch for which there was no room."""
+        self.refused_total = 0
+        """Samples of such, since the start of the process."""
         self._layout: tuple[tuple[Labels, ...], Places, Places] | None = None
+
+    @property
+    def series(self) -> int:
+        """Series that are known now."""
+        return len(self.state)
+
+    @property
+    def max_series(self) -> int:
+        """Series for which there is room."""
+        return self.config.max_series
+
+    def knows(self, labels: Labels) -> bool:
+        """Whether it holds the past of that series."""
+        return frozenset(labels.items()) in self.state.rows
 
     def observe(self, batch: Batch) -> list[Anomaly]:
         """Take one tick into the state and return the anomalies that hold now."""
@@ -80,6 +96,7 @@ class DeepDetector:
     def assess(self, batch: Batch) -> Told:
         """Take one tick into the state and return what it says of every series that had a sample."""
         positions, rows = self._places(batch.series)
+        self.refused_total += self.refused
         values = np.asarray(batch.values, dtype=np.float64)
         fresh = np.isfinite(values[positions]) & (batch.at > self.state["last_at"][rows])
         positions, rows = positions[fresh], rows[fresh]
