@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from service.store.samples import SampleStore
 from service.store.state import CorrelationMemory, DetectorStates
 
 _log = logging.getLogger(__name__)
+
+
+_SHARE_HOLDS_SECONDS = 5.0
 
 
 class SignalReceipt(Frozen):
@@ -74,6 +78,8 @@ class Intake:
         # The detector's state is one: batches are scored in the order in which they come.
         self._detecting = threading.Lock()
         self._detects = False
+        self._share: float | None = None
+        self._ask_share_from = 0.0
         self.room = DetectorRoom(pipeline.detector, clock)
         self._tolerances: Tolerances = {}
 
@@ -145,13 +151,22 @@ class Intake:
 
     def with_writing(self, write: Callable[[Connection], Sequence[Signal]]) -> list[SignalReceipt]:
         """Take the signals that `write` gives, in the transaction in which it writes: both happen, or neither."""
-        share = self._pipeline.failing_share()
+        share = self._lately_failing()
         with self._database.write() as connection:
             # First, as everywhere: `write` may look at incidents, and two orders of locks would block each other.
             self._database.lock(connection, CORRELATE)
             signals = write(connection)
             taken = self._correlate_in(connection, signals, share) if signals else _Taken((), {})
         return _receipts(signals, taken)
+
+    def _lately_failing(self) -> float | None:
+        """The share of failing requests, asked once in some seconds: most calls write and tell nothing, and a source
+        that does not answer must not make each of them wait.
+        """
+        if time.monotonic() >= self._ask_share_from:
+            self._share = self._pipeline.failing_share()
+            self._ask_share_from = time.monotonic() + _SHARE_HOLDS_SECONDS
+        return self._share
 
     def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
         """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from models.detection.slo.burn import Counts
 from models.detection.slo.objective import MINUTES_KEPT, SLOT, Objective
 from models.domain.errors import BadInput, Unavailable
+from service.one_round import OneRound
 from service.ports import Source
 from service.slo import indicator
 from service.store.slo import HOUR, Slots
@@ -38,13 +39,12 @@ class Counting:
     """Remembers each objective's last reading, which is the first of its next minute. For one thread."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source = OneRound(source)
         self._last: dict[str, indicator.Readings] = {}
-        self._away: str | None = None
 
     def begin(self) -> None:
-        """A new round. In one round a source that does not answer is not asked again: each wait may be long."""
-        self._away = None
+        """A new round of all objectives."""
+        self._source.begin()
 
     def minutes(self, objective: Objective, newest: datetime | None, until: datetime) -> Measured:
         """From the end of the newest minute on to `until`, or as far as the source answers."""
@@ -54,17 +54,12 @@ class Counting:
         for _ in range(MOST_MINUTES):
             if start >= until:
                 break
-            if self._away is not None:
-                return Measured(minutes, start, self._away)
             try:
                 counts, problem = self._minute(objective, start), None
             except indicator.NoData as error:
                 counts, problem = None, str(error)
-            except BadInput as error:
+            except (BadInput, Unavailable) as error:
                 return Measured(minutes, start, str(error))
-            except Unavailable as error:
-                self._away = str(error)
-                continue
             # Of minutes without anything the last one is enough: it says how far was looked.
             if minutes and minutes[-1][1] is None:
                 minutes.pop()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from models.domain.incident import IncidentStatus
 from models.domain.signal import Signal, SignalKind
+from service.one_round import OneRound
 from service.standing_checks.book import StandingBook
 from service.standing_checks.facts import Means
 from service.standing_checks.format import StandingCheck
@@ -40,7 +42,8 @@ class StandingKeeper:
     def __init__(self, book: StandingBook, means: Means, incidents: Incidents, take: Take) -> None:
         self._book = book
         self._database = book.database
-        self._means = means
+        self._round = OneRound(means.source)
+        self._means = replace(means, source=self._round)
         self._incidents = incidents
         self._take = take
         self._told: dict[str, str | None] = {}
@@ -54,6 +57,7 @@ class StandingKeeper:
             due = self._book.states.due(connection, every, self._database.now(connection, self._book.clock))
         if known - set(checks):
             self._end(known - set(checks))
+        self._round.begin()
         for name in due:
             claim = self._claim(checks[name])
             if claim is not None:

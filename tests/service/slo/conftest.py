@@ -45,6 +45,12 @@ class Shop:
         self.errors = self.slow = 0.0
         self.per_minute = 600.0
         self.scraped = True
+        self.samples = None  # those of the installation
+        self.scrape()
+
+    def scrapes_to(self, samples):
+        """Whose store has the counters from now on."""
+        self.samples = samples
         self.scrape()
 
     def scrape(self):
@@ -57,7 +63,9 @@ class Shop:
             {"__name__": "http_seconds_bucket", "service": "shop", "le": "+Inf"},
         ]
         values = np.array(list(self.counts.values()))
-        self.parts.samples.append(Batch(at=self.clock().timestamp() - 2, series=series, values=values))
+        (self.samples or self.parts.samples).append(
+            Batch(at=self.clock().timestamp() - 2, series=series, values=values)
+        )
 
     def rest(self, minutes):
         """Let minutes pass in which all is scraped and nobody looks before their end."""
