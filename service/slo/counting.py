@@ -54,23 +54,35 @@ class Counting:
         for _ in range(MOST_MINUTES):
             if start >= until:
                 break
+            end = start + SLOT
             try:
                 counts, problem = self._minute(objective, start), None
             except indicator.NoData as error:
                 counts, problem = None, str(error)
             except (BadInput, Unavailable) as error:
                 return Measured(minutes, start, str(error))
+            if counts is None and end < until:
+                end = self._next_data(objective, end, until)
             # Of minutes without anything the last one is enough: it says how far was looked.
             if minutes and minutes[-1][1] is None:
                 minutes.pop()
-            minutes.append((start, counts))
-            start += SLOT
+            minutes.append((end - SLOT, counts))
+            start = end
         return Measured(minutes, start, problem if start >= until else "what was missed is being counted")
 
     def hours(self, objective: Objective, oldest: datetime, first: datetime) -> Slots:
         """Hours before `oldest`, newest first, not before `first`. Raises BadInput or Unavailable."""
         starts = [oldest - HOUR * n for n in range(1, MOST_HOURS + 1) if oldest - HOUR * n >= first]
         return [(at, indicator.history(objective, self._source, at, at + HOUR)) for at in starts]
+
+    def _next_data(self, objective: Objective, start: datetime, until: datetime) -> datetime:
+        """`start`, or the end of its hour where nothing is known of the rest of it: one question in place of sixty."""
+        end = min(hour_of(start) + HOUR, until - SLOT)
+        try:
+            known = end <= start or indicator.history(objective, self._source, start, end)
+        except (BadInput, Unavailable):
+            return start  # the next minute says it
+        return start if known else end
 
     def _minute(self, objective: Objective, start: datetime) -> Counts:
         before = self._last.pop(objective.key, None)

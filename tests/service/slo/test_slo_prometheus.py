@@ -1,4 +1,4 @@
-"""Objectives by PromQL over HTTP: the adapter asks a server that answers as Prometheus's API does, from a store of its own."""
+"""Objectives by PromQL over HTTP: a server answers as Prometheus's API does, from a store of its own."""
 
 import json
 import threading
