@@ -11,6 +11,9 @@ from service.bridging import Bridge
 from service.changing import ChangeNotes
 from service.corpus import CorpusKeeper, source_store
 from service.detector_view import in_force
+from service.discovery.book import TopologyBook
+from service.discovery.metrics import MetricDiscovery
+from service.discovery.traces import TraceReader
 from service.evidence import EvidenceGatherer, Means
 from service.guard.approvals import Approvals, own_signing_key, sealing_key
 from service.guard.autonomy import Levels
@@ -63,6 +66,7 @@ from service.store.replicas import Replicas
 from service.store.samples import SampleStore
 from service.store.silences import Silences
 from service.store.state import DetectorStates, KillSwitch
+from service.store.topology import Edges
 from service.topology import load_topology
 
 _DETECTS = ("all", "detector")
@@ -90,6 +94,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
     sql = sql_reader(executors)
     ticketing = build(ITSM, settings.ticketing, context)
     topology = load_topology(settings.topology)
+    discovery = TopologyBook(topology, Edges(database, settings.discovery.max_edges), settings.discovery, clock)
     embedder = build(EMBEDDERS, settings.embedder, context)
     index = PassageIndex(settings.state_dir / "index", embedder)
     corpus = CorpusKeeper(settings.runbooks, settings.postmortems, index, source_store(settings))
@@ -129,6 +134,7 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         model=language_model(settings, ledger),
         burned=slos.burned if settings.slos is not None else None,
         tally=ModelTally(),
+        discovery=discovery,
         guard=guard,
         actor=Actor(executors, executions, clock, interruption.pause, replica.renew, replica.confirm),
     )
@@ -172,12 +178,15 @@ def build_parts(settings: Settings, clock: Clock = utc_now) -> Parts:
         detector_states=states,
         samples=samples,
         topology=topology,
+        discovery=discovery,
         corpus=corpus,
         index=index,
         source=source,
         executors=executors,
         ticketing=ticketing,
         intake=intake,
+        traces=TraceReader(),
+        call_metrics=MetricDiscovery(settings.discovery.metrics, source, discovery, clock),
         logs=LogIntake(intake, states, changes, settings, clock),
         notes=notes,
         slos=slos,

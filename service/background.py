@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from models.domain.errors import SutureError
 from service.detector_view import in_force
+from service.discovery.metrics import EVERY as LOOK_FOR_CALLS_EVERY
 from service.parts import Parts
 from service.remediation.replica import BEATS
 from service.sources.scrape import Scraper
@@ -121,6 +122,7 @@ def detector_loops(parts: Parts) -> list[Loop]:
         Loop("resolve-quiet", _RESOLVE_EVERY, parts.intake.resolve_quiet),
         Loop("measure-checks", _MEASURE_EVERY, ToldOnce("measure-checks", parts.standing_keeper.tick)),
         Loop("repeat-violations", _REPEAT_EVERY, ToldOnce("repeat-violations", parts.standing_keeper.repeat)),
+        Loop("look-for-calls", LOOK_FOR_CALLS_EVERY, ToldOnce("look-for-calls", parts.call_metrics.tick)),
         Loop("judge-slos", _JUDGE_EVERY, ToldOnce("judge-slos", parts.slo_keeper.tick)),
     ]
     if parts.settings.scrape:

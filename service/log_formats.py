@@ -17,6 +17,7 @@ from models.detection.logs.lines import LogLine, Owner
 from models.domain.errors import BadInput
 from service.instants import read_instant
 from service.json_input import Problem
+from service.otlp import attributes, each, member, plain
 
 MAX_LINES = 100_000
 """In one request; more come in several."""
@@ -101,10 +102,10 @@ def _own(items: list[Any], root: str) -> Iterator[_Item | BadInput]:
 
 
 def _otlp(resources: Any) -> Iterator[_Item | BadInput]:
-    for path, resource in _each(resources, "$.resourceLogs"):
-        labels = _attributes(_member(resource, "resource"))
-        for scope_path, scope in _each(_member(resource, "scopeLogs"), f"{path}.scopeLogs"):
-            for record_path, record in _each(_member(scope, "logRecords"), f"{scope_path}.logRecords"):
+    for path, resource in each(resources, "$.resourceLogs"):
+        labels = attributes(member(resource, "resource"))
+        for scope_path, scope in each(member(resource, "scopeLogs"), f"{path}.scopeLogs"):
+            for record_path, record in each(member(scope, "logRecords"), f"{scope_path}.logRecords"):
                 if not isinstance(record, dict):
                     yield BadInput("write an object", where=record_path)
                     continue
@@ -112,42 +113,18 @@ def _otlp(resources: Any) -> Iterator[_Item | BadInput]:
                 level = level_numbered(number) if isinstance(number, int) else None
                 level = level or (level_named(text) if isinstance(text, str) else None)
                 at = _nanoseconds(record.get("timeUnixNano") or record.get("observedTimeUnixNano"))
-                yield _Item(record_path, at, level, _value(record.get("body")), {**_attributes(record), **labels})
+                yield _Item(record_path, at, level, plain(record.get("body")), {**attributes(record), **labels})
 
 
 def _loki(streams: Any) -> Iterator[_Item | BadInput]:
-    for path, stream in _each(streams, "$.streams"):
-        labels = _member(stream, "stream") or {}
-        for value_path, value in _each(_member(stream, "values"), f"{path}.values"):
+    for path, stream in each(streams, "$.streams"):
+        labels = member(stream, "stream") or {}
+        for value_path, value in each(member(stream, "values"), f"{path}.values"):
             if not isinstance(value, list) or len(value) < 2 or not isinstance(labels, dict):
                 yield BadInput('write ["<unix nanoseconds>", "<line>"], and labels as an object', where=value_path)
                 continue
             level = next((level_named(str(labels[name])) for name in _LEVEL if name in labels), None)
             yield _Item(value_path, _nanoseconds(value[0]), level, value[1], labels)
-
-
-def _each(items: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(items, list):
-        raise BadInput("write a list", where=path)
-    return ((f"{path}[{place}]", item) for place, item in enumerate(items))
-
-
-def _member(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, dict) else None
-
-
-def _attributes(holder: Any) -> dict[str, Any]:
-    given = _member(holder, "attributes")
-    pairs = given if isinstance(given, list) else []
-    return {str(pair["key"]): _value(pair.get("value")) for pair in pairs if isinstance(pair, dict) and "key" in pair}
-
-
-def _value(given: Any) -> Any:
-    """An AnyValue of OTLP as a text, where it is one or can be written as one."""
-    if not isinstance(given, dict) or len(given) != 1:
-        return given
-    value = next(iter(given.values()))
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _nanoseconds(given: Any) -> object:

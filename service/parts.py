@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from retrieval.index import PassageIndex
     from service.changing import ChangeNotes
     from service.corpus import CorpusKeeper
+    from service.discovery.book import TopologyBook
+    from service.discovery.metrics import MetricDiscovery
+    from service.discovery.traces import TraceReader
     from service.guard.approvals import Approvals
     from service.guard.autonomy import Levels
     from service.guard.guard import Guard
@@ -65,6 +68,7 @@ class Parts:
     samples: SampleStore
     # Knowledge
     topology: Topology
+    discovery: TopologyBook
     corpus: CorpusKeeper
     index: PassageIndex
     # The outside
@@ -74,6 +78,8 @@ class Parts:
     # The flow
     intake: Intake
     logs: LogIntake
+    traces: TraceReader
+    call_metrics: MetricDiscovery
     notes: ChangeNotes
     slos: SloBook
     slo_keeper: SloKeeper

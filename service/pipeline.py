@@ -45,6 +45,7 @@ from service.settings import Settings
 
 # Who only recommends has neither, and should not wait for the database's modules.
 if TYPE_CHECKING:
+    from service.discovery.book import TopologyBook
     from service.guard.guard import Guard
     from service.remediation.acting import Actor, ActResult
 
@@ -73,6 +74,12 @@ class Pipeline:
     """By objective of these services, the share of its error budget that was lost since then; None without any."""
     tally: ModelTally | None = None
     """Counts what the language model was used for."""
+    discovery: TopologyBook | None = None
+    """Completes the topology by what traces and metrics showed; without it, the topology is the file's alone."""
+
+    def known_topology(self) -> Topology:
+        """Who depends on whom, as far as it is known now."""
+        return self.discovery.current() if self.discovery is not None else self.topology
 
     def detect(self, batch: Batch) -> list[Signal]:
         """Samples of one tick in, signals of the series that depart out. Without a detector: none."""
@@ -89,7 +96,7 @@ class Pipeline:
         """Signals that belong together become incidents: new ones, changed ones, and reopened ones."""
         window = self.settings.group_window
         return correlate(
-            signals, active, recent, self.topology,
+            signals, active, recent, self.known_topology(),
             now=self.clock(), window=window, memory=memory, companions=companions,
         )  # fmt: skip
 
@@ -106,10 +113,10 @@ class Pipeline:
 
     def assess(self, incident: Incident, failing_share: float | None) -> Incident:
         """Who suffers: services, those downstream, requests that fail, error budget; severity is raised by it."""
-        impact = impact_of(incident, self.topology, failing_share)
+        impact = impact_of(incident, self.known_topology(), failing_share)
         if self.burned is not None:
             told = self.burned((*impact.services, *impact.downstream), incident.started_at)
-            impact = impact_of(incident, self.topology, failing_share, told)
+            impact = impact_of(incident, self.known_topology(), failing_share, told)
         changes: dict[str, Any] = {"impact": impact}
         raised = raised_by(impact)
         if raised is not None and raised[0].rank > incident.severity.rank:
@@ -120,8 +127,8 @@ class Pipeline:
 
     def localise(self, incident: Incident) -> Incident:
         """The incident with its probable origins, and the labels of the first: what runbooks' parameters read."""
-        located = incident.model_copy(update={"culprits": localise(incident, self.topology)})
-        derived = labels_of(located, self.topology)
+        located = incident.model_copy(update={"culprits": localise(incident, self.known_topology())})
+        derived = labels_of(located, self.known_topology())
         # Those of an incident that a person wrote are the person's word; those of a stored one are derived anew,
         # because they are the culprit's, and the culprit may be another by now.
         labels = derived | incident.labels if incident.id == UNSTORED else derived

@@ -27,6 +27,7 @@ from models.domain.execution import Mode
 from models.redaction import Redaction
 from runbooks import LIBRARY
 from service.diagnosis_settings import DiagnosisSettings
+from service.discovery.settings import DiscoverySettings
 from service.guard_settings import ApprovalSettings, AutonomySettings, LimitSettings, Span
 from service.language_settings import AnswerFormat, ModelBudget, ModelCache
 from service.settings_errors import not_json, not_valid
@@ -99,6 +100,8 @@ class Settings(BaseSettings):
     """Folders of Markdown. Postmortems that Suture writes go to `state_dir/postmortems`, indexed too."""
     topology: Path | None = None
     """YAML: services with `depends_on`, `environment`, `labels`."""
+    discovery: DiscoverySettings = DiscoverySettings()
+    """How dependencies are found that the topology file does not tell of (docs/topology.md)."""
     embedder: Adapter = Adapter(name="minilm")
 
     # Telemetry

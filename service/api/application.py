@@ -31,6 +31,7 @@ from service.api import (
     slos,
     telemetry,
     tickets,
+    topology,
     webhooks,
 )
 from service.api.event_stream import EventStreams
@@ -44,9 +45,9 @@ MAX_LOG_BYTES = 32_000_000
 """Of one body of log lines: one line may be 10 MB, of which the beginning is read."""
 
 _RESOURCES = (
-    telemetry, logs, events, signals, slos, checks, webhooks, incidents, recommendations, executions, runbooks, corpus,
-    tickets, autonomy, audit, kill_switch, maintenance, silences, detector, replicas, keys, health, metrics, model,
-    reports,
+    telemetry, topology, logs, events, signals, slos, checks, webhooks, incidents, recommendations, executions,
+    runbooks, corpus, tickets, autonomy, audit, kill_switch, maintenance, silences, detector, replicas, keys, health,
+    metrics, model, reports,
 )  # fmt: skip
 
 

@@ -27,6 +27,31 @@ LOG_REPORT: Json = {
     "accepted": 1, "cut": 0, "by_level_only": 0, "late": 0, "dropped": 0, "templates_left": 0,
     "refused": [{"path": "$.logs[1].message", "problem": "missing"}],
 }  # fmt: skip
+TRACES: Json = {
+    "resourceSpans": [
+        {"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": name}}]},
+         "scopeSpans": [{"spans": [{"traceId": "5b8efff798038103d269b633813fc60c", **span}]}]}
+        for name, span in (
+            ("shop", {"spanId": "eee19b7ec3c1b174"}),
+            ("orders-db", {"spanId": "1f2e3d4c5b6a7988", "parentSpanId": "eee19b7ec3c1b174"}),
+        )
+    ]
+}  # fmt: skip
+TRACE_REPORT: Json = {
+    "accepted": 2, "calls": 1, "edges_refused": 0,
+    "refused": [{"path": "$.resourceSpans[1].resource.attributes", "problem": "service.name must be a text"}],
+    "partialSuccess": {"rejectedSpans": 1, "errorMessage": "service.name must be a text"},
+}  # fmt: skip
+TOPOLOGY: Json = {
+    "services": {
+        "shop": {"depends_on": ["orders-db"], "environment": None, "instances": [], "labels": {}},
+        "orders-db": {"depends_on": [], "environment": None, "instances": [], "labels": {}},
+    },
+    "edges": [
+        {"caller": "shop", "callee": "orders-db", "sources": ["traces"], "used": True, "reason": "", "calls": 42.0,
+         "first_at": _BEGAN, "last_at": _SEEN},
+    ],
+}  # fmt: skip
 LOG_TEMPLATE: Json = {
     "service": "shop", "environment": "sandbox", "id": "17", "level": "error",
     "template": "payment of order <num> failed: connection refused by <ip>", "count": 42, "first_at": _BEGAN,

@@ -49,6 +49,13 @@ class NothingValid(BadInput):
         self.problems = tuple(problems)
 
 
+class NotJson(BadInput):
+    """A body in another format, by its declaration."""
+
+    status = 415
+    title = "not JSON"
+
+
 class MalformedJson(BadInput):
     """A body that is not JSON."""
 

@@ -40,6 +40,7 @@ from service.cli import (
     silence,
     simulate,
     slo,
+    topology,
 )
 
 
@@ -143,6 +144,7 @@ for name, group in (
     ("kill-switch", kill_switch.app),
     ("maintenance", maintenance.app),
     ("silence", silence.app),
+    ("topology", topology.app),
     ("autonomy", autonomy.app),
     ("model", model.app),
     ("policy", policy.app),

@@ -326,3 +326,16 @@ standing_checks = Table(
     Column("claim", String(32), nullable=False),
     Column("document", JSON, nullable=False),
 )
+
+topology_edges = Table(
+    "topology_edges",
+    metadata,
+    Column("caller", _Words(200), primary_key=True),
+    Column("callee", _Words(200), primary_key=True),
+    # What showed it: traces or metrics.
+    Column("source", String(16), primary_key=True),
+    # Unix seconds.
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("calls", Float, nullable=False),
+)

@@ -17,6 +17,8 @@ from models.domain.runbook import Check
 from models.domain.topology import Topology
 from service.api import create_api
 from service.changing import ChangeNotes
+from service.discovery.book import TopologyBook
+from service.discovery.traces import TraceReader
 from service.guard.approvals import Approvals
 from service.guard.autonomy import Levels
 from service.guard.shadows import Shadows
@@ -43,6 +45,7 @@ from service.store.replicas import Replicas
 from service.store.samples import SampleStore
 from service.store.silences import Silences
 from service.store.state import DetectorStates, KillSwitch
+from service.store.topology import Edges
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -125,8 +128,15 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
         )
         states = DetectorStates(database, clock)
         stand_in: Any = None
+        discovery = TopologyBook(Topology(), Edges(database, 100), settings.discovery, clock)
         pipeline = Pipeline(
-            settings=settings, clock=clock, topology=Topology(), corpus=stand_in, evidence=stand_in, source=None
+            settings=settings,
+            clock=clock,
+            topology=Topology(),
+            corpus=stand_in,
+            evidence=stand_in,
+            source=None,
+            discovery=discovery,
         )
         changes = Changes(database, clock)
         notes = ChangeNotes(database, changes, incidents, Topology())
@@ -151,6 +161,7 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[[], Parts]]:
                 silences=Silences(database, audit, clock), feedbacks=Feedbacks(database, audit, clock),
                 detector_states=states, samples=samples, topology=Topology(), corpus=corpus, executors={},
                 ticketing=EmbeddedTicketing(database.engine, clock), intake=intake, pipeline=pipeline,
+                traces=TraceReader(), call_metrics=stand_in, discovery=discovery,
                 logs=logs, notes=notes, changes=changes,
                 guard=stand_in, approvals=approvals,
                 replicas=Replicas(database, audit, settings.replica_lease),
