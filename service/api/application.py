@@ -36,6 +36,7 @@ from service.api import (
 )
 from service.api.event_stream import EventStreams
 from service.api.middleware import Around, BodyLimit
+from service.api.unpacking import Unpack
 from service.parts import Parts
 from service.telemetry import Metrics
 
@@ -70,6 +71,7 @@ def create_api(parts: Parts, *, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI
     metrics.register(app.state.metrics, parts)
     problems.install(app)
     app.add_middleware(BodyLimit, most=max_body_bytes, larger={"/v1/logs": max(MAX_LOG_BYTES, max_body_bytes)})
+    app.add_middleware(Unpack, paths={"/v1/logs"})
     app.add_middleware(Around, metrics=app.state.metrics)
     for resource in _RESOURCES:
         app.include_router(resource.router)

@@ -8,6 +8,9 @@ import typer
 
 from service.cli.options import AsJson, Data
 
+_WIDEST = 200
+"""Characters of a template in the table; `--json` has all."""
+
 app = typer.Typer(help="What the logs of services say.", no_args_is_help=True)
 
 
@@ -40,7 +43,16 @@ def templates(
     print_table(
         columns,
         [
-            (t.service, t.environment, t.id, t.level, t.count, f"{t.first_at:%F %T}", f"{t.last_at:%F %T}", t.template)
+            (
+                t.service,
+                t.environment,
+                t.id,
+                t.level,
+                t.count,
+                f"{t.first_at:%F %T}",
+                f"{t.last_at:%F %T}",
+                t.template[:_WIDEST],
+            )
             for t in found[:limit]
         ],
     )

@@ -1,5 +1,6 @@
 """Log lines and events by HTTP, on both databases: incidents, templates, restarts, limits and what is not taken."""
 
+import gzip
 import json
 from datetime import timedelta
 
@@ -48,6 +49,10 @@ class Site:
 
     def post(self, path, body):
         return self._client.post(path, json=body)
+
+    def post_packed(self, body):
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return self._client.post("/v1/logs", content=body, headers=headers)
 
     def get(self, path):
         answer = self._client.get(path)
@@ -184,6 +189,17 @@ def test_otlp_and_loki_are_taken_as_they_are(site, clock):
         ("cart", "prod", "warning", "level=warn msg=slow"),
         ("shop", "", "critical", "out of memory at <id>"),
     }
+
+
+def test_a_body_may_be_compressed(site):
+    shop = site()
+    packed = gzip.compress(json.dumps([{"message": "ready"}] * 1000).encode())
+    assert shop.post_packed(packed).json()["accepted"] == 1000
+    for wrong in (b"[]", packed[:-9]):
+        answer = shop.post_packed(wrong)
+        assert answer.status_code == 400
+        assert "gzip" in answer.json()["detail"]
+    assert shop.post_packed(gzip.compress(b"[" + b" " * 40_000_000)).status_code == 413
 
 
 def test_limits_hold_and_are_told(site):
