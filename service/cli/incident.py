@@ -11,7 +11,7 @@ from service.cli.options import AsJson, Data, Limit
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from models.domain.incident import Incident
+    from models.domain.incident import Incident, TimelineEntry
     from service.reporting.fleet import Spread
 
 app = typer.Typer(help="Look at incidents.", no_args_is_help=True)
@@ -72,7 +72,9 @@ def show(
         typer.echo(f"execution: {execution.id} {execution.state}: {shown(execution.candidate.title)}")
     if ticket:
         typer.echo(f"ticket: {shown(ticket)}")
-    for line in timeline([(entry.at, entry.kind, entry.text) for entry in incident.timeline]):
+    if incident.merged_into:
+        typer.echo(f"merged into: {incident.merged_into}")
+    for line in timeline([(entry.at, entry.kind, _told(entry)) for entry in incident.timeline]):
         typer.echo(line)
 
 
@@ -152,6 +154,12 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}", where="--out") from error
+
+
+def _told(entry: TimelineEntry) -> str:
+    """The entry's words, and why signals are in this incident where it was not the first one's service."""
+    because = entry.data.get("because")
+    return f"{entry.text} (it {'; it '.join(because)})" if isinstance(because, dict) else entry.text
 
 
 def _minute(incident: Incident) -> str:

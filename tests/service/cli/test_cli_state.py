@@ -263,3 +263,11 @@ def test_incidents_are_merged_and_split_from_the_command_line(suture, stored):
     assert split.stdout.startswith("INC-3 was split off INC-1: shop")
     wrong = suture("incident", "split", "INC-1", "--service", "cart", "--reason", "x", *data)
     assert (wrong.exit_code, "has no service 'cart'; it has mail" in wrong.stderr) == (2, True)
+
+
+def test_why_signals_are_in_an_incident_is_shown(suture, installation, stored):
+    with stored() as state:
+        data = {"signals": 2, "because": {"is connected to orders-db": 2}}
+        state.incidents.record("INC-1", "signals", "Slow, Failing", data)
+    told = suture("incident", "show", "INC-1", "--data", str(installation))
+    assert "Slow, Failing (it is connected to orders-db)" in told.stdout
