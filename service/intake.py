@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from models.domain.signal import Signal
 from service.changing import ChangeNotes
 from service.detector_room import DetectorRoom
 from service.detector_view import restore_saved
+from service.lately import Lately
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.silencing import sift
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 _SHARE_HOLDS_SECONDS = 5.0
+"""Of what writes every few seconds, and mostly tells nothing."""
 
 
 class SignalReceipt(Frozen):
@@ -78,8 +79,7 @@ class Intake:
         # The detector's state is one: batches are scored in the order in which they come.
         self._detecting = threading.Lock()
         self._detects = False
-        self._share: float | None = None
-        self._ask_share_from = 0.0
+        self._lately_failing = Lately(pipeline.failing_share, _SHARE_HOLDS_SECONDS)
         self.room = DetectorRoom(pipeline.detector, clock)
         self._tolerances: Tolerances = {}
 
@@ -158,15 +158,6 @@ class Intake:
             signals = write(connection)
             taken = self._correlate_in(connection, signals, share) if signals else _Taken((), {})
         return _receipts(signals, taken)
-
-    def _lately_failing(self) -> float | None:
-        """The share of failing requests, asked once in some seconds: most calls write and tell nothing, and a source
-        that does not answer must not make each of them wait.
-        """
-        if time.monotonic() >= self._ask_share_from:
-            self._share = self._pipeline.failing_share()
-            self._ask_share_from = time.monotonic() + _SHARE_HOLDS_SECONDS
-        return self._share
 
     def delivery(self, webhook: str, identifier: str, signals: Sequence[Signal]) -> list[SignalReceipt] | None:
         """As `signals`, at most once for an identifier: None where it was taken before, on whichever replica.

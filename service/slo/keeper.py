@@ -6,7 +6,7 @@ Counts and verdicts are kept in the database: budgets and windows survive a rest
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -22,13 +22,11 @@ from service.slo.judging import Judging
 from service.slo.words import removed_signal
 from service.store.incidents import Incidents
 from service.store.slo import HOUR
+from service.told import Problems, Take
 
 _log = logging.getLogger(__name__)
 
 _LOCK = "slo"
-
-Take = Callable[[Callable[[Connection], Sequence[Signal]]], object]
-"""Takes the signals that a function gives, in the transaction in which that function writes."""
 
 
 class SloKeeper:
@@ -41,7 +39,7 @@ class SloKeeper:
         self._judging = Judging(book, incidents, clock)
         self._take = take
         self._clock = clock
-        self._told: dict[str, str | None] = {}
+        self._problems = Problems(_log, "objective")
         self._whole: set[str] = set()
         """Keys whose past was asked for as far as their window goes."""
         self._forgot_at: datetime | None = None
@@ -68,7 +66,7 @@ class SloKeeper:
 
     def _advance(self, objective: Objective, newest: datetime | None, until: datetime) -> None:
         measured = self._counting.minutes(objective, newest, until)
-        self._say(objective, measured.problem)
+        self._problems.say(objective.id, measured.problem)
 
         def write(connection: Connection) -> Sequence[Signal]:
             self._database.lock(connection, _LOCK)
@@ -102,7 +100,7 @@ class SloKeeper:
         try:
             hours = self._counting.hours(objective, oldest, hour_of(self._clock() - objective.window))
         except SutureError as error:
-            self._say(objective, f"the past cannot be counted: {error}")
+            self._problems.say(objective.id, f"the past cannot be counted: {error}")
             return
         if hours:
             with self._database.write() as connection:
@@ -118,11 +116,3 @@ class SloKeeper:
             with self._database.write() as connection:
                 self._database.lock(connection, _LOCK)
                 self._book.counts.forget(connection, now)
-
-    def _say(self, objective: Objective, problem: str | None) -> None:
-        before = self._told.get(objective.id)
-        self._told[objective.id] = problem
-        if problem is not None and problem != before:
-            _log.warning("objective %s: %s", objective.id, problem)
-        elif problem is None and before is not None:
-            _log.info("objective %s is measured again", objective.id)

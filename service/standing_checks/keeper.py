@@ -7,7 +7,7 @@ the claim is still its own. One that dies in between leaves the check to the nex
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from service.standing_checks.format import StandingCheck
 from service.standing_checks.measuring import Measurement, measure
 from service.store.incidents import Incidents
 from service.store.standing_checks import StandingState
-from service.told import ended_incidents
+from service.told import Problems, Take, ended_incidents
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +31,6 @@ _REPEAT_AFTER = timedelta(minutes=1)
 """An incident whose signals are silent for `resolve_after` (5 minutes by default) resolves: what holds is repeated."""
 _CLOSED_FOR = timedelta(days=1)
 """What a person closed is not told again for so long, as long as it does not end meanwhile."""
-
-Take = Callable[[Callable[[Connection], Sequence[Signal]]], object]
-"""Takes the signals that a function gives, in the transaction in which that function writes."""
 
 
 class StandingKeeper:
@@ -46,7 +43,7 @@ class StandingKeeper:
         self._means = replace(means, source=self._round)
         self._incidents = incidents
         self._take = take
-        self._told: dict[str, str | None] = {}
+        self._problems = Problems(_log, "check")
 
     def tick(self) -> None:
         """Measure what is due. To be called every few seconds, in one thread of any number of replicas."""
@@ -80,7 +77,7 @@ class StandingKeeper:
             return self._book.states.claim(connection, one.id, now + one.every)
 
     def _finish(self, one: StandingCheck, claim: str, found: Measurement) -> None:
-        self._say(one, found.problem)
+        self._problems.say(one.id, found.problem)
 
         def write(connection: Connection) -> Sequence[Signal]:
             self._database.lock(connection, _LOCK)
@@ -136,14 +133,6 @@ class StandingKeeper:
             return [_over(signal, now, "The check was removed.") for signal in gone]
 
         self._take(write)
-
-    def _say(self, one: StandingCheck, problem: str | None) -> None:
-        before = self._told.get(one.id)
-        self._told[one.id] = problem
-        if problem is not None and problem != before:
-            _log.warning("check %s: not known: %s", one.id, problem)
-        elif problem is None and before is not None:
-            _log.info("check %s is measured again", one.id)
 
 
 def _silent(state: StandingState, now: datetime) -> bool:
