@@ -119,14 +119,17 @@ class LogIntake:
 
 
 def saved_templates(states: DetectorStates, redaction: Redaction, service: str | None = None) -> list[LogTemplate]:
-    """The templates as the process that takes logs saved them last, at most half a minute ago."""
+    """The templates as the process that takes logs saved them last, at most half a minute ago. Raises Unavailable."""
     from models.detection.logs.config import LogSettings
 
     saved = states.load(STATE)
     if saved is None:
         return []
     book = LogBook(LogSettings(max_templates=10_000, max_services=10_000))
-    book.restore(saved)
+    try:
+        book.restore(saved)
+    except ValueError as error:
+        raise Unavailable(f"{error}; the process that takes logs saves a new one within half a minute") from error
     return templates_of(book, redaction, service)
 
 

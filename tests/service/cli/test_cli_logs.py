@@ -25,6 +25,15 @@ def test_templates_that_were_saved_are_listed(suture, installation, stored):
     assert "1 more" in suture("logs", "templates", "--limit", "1", *data).stderr
 
 
+def test_a_state_of_another_version_is_one_line(suture, installation, stored):
+    with stored() as state:
+        DetectorStates(state.database, utc_now).save(STATE, b'{"version": 99}')
+    done = suture("logs", "templates", "--data", str(installation))
+    assert done.exit_code == 1
+    assert "version 99" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_logs_the_list_is_empty(suture, installation):
     assert json.loads(suture("logs", "templates", "--json", "--data", str(installation)).stdout) == []
 
