@@ -1,0 +1,1 @@
+"""The fast tier over a simulated fleet: false alarms in health, and injected faults."""
