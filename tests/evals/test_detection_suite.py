@@ -9,6 +9,7 @@ import pytest
 
 from evals import nab as benchmark
 from evals.detection import read_stream, run_detection, score_streams
+from evals.detection_stress import CHANGES, HEALTHY, stress
 from models.domain.errors import BadInput
 
 NAB = Path(os.environ.get("SUTURE_DATA", "../shared/data")) / "nab"
@@ -111,6 +112,20 @@ def test_the_best_threshold_is_the_best_of_all(judged):
             benchmark.score_at([judged], scores, value).scaled for value in {*scores["made/file.csv"].tolist()} if value
         ]
         assert benchmark.score_at([judged], scores, best).scaled == pytest.approx(max(everywhere))
+
+
+def test_changed_files_keep_their_labels_and_healthy_streams_are_mostly_quiet(nab):
+    times = [datetime(2026, 1, 1) + timedelta(minutes=5 * row) for row in range(500)]
+    windows = {"made/shifted.csv": [[str(times[395]), str(times[420])]], "made/calm.csv": []}
+    (nab / "windows.json").write_text(json.dumps(windows))
+    told, random = stress(nab, streams_each=1), np.random.default_rng(2)
+    for name, change in CHANGES.items():
+        assert (told["changed"][name]["found"], told["changed"][name]["windows"]) == (1, 1), name
+        stream, moved = change(read_stream(nab / "data" / "made" / "shifted.csv"), [(times[395], times[420])], random)
+        assert all(str(end) in stream.timestamps for window in moved for end in window), name
+        assert len(stream.values) == len(stream.timestamps)
+    assert set(told["healthy"]) == set(HEALTHY)
+    assert all(rate < 10 for rate in told["healthy"].values())
 
 
 @pytest.mark.skipif(not (NAB / "windows.json").is_file(), reason="the benchmark's files are absent (SUTURE_DATA)")
