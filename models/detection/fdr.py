@@ -73,4 +73,6 @@ class BatchControl:
         spent = (levels * helped / np.maximum(helped + total - found, 1.0)).sum()
         share = self.alpha / len(self.ticks)
         level = (self.alpha * elapsed - spent) * (n + total) / n
-        return float(np.clip(level, 0.0, EARNED_AT_MOST * share))
+        # Never below the even share: what a storm earned and spent must not deafen whom it leaves, hours later, when
+        # its discoveries have left the window and its levels have not.
+        return float(np.clip(level, share, EARNED_AT_MOST * share))

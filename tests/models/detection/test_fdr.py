@@ -43,3 +43,15 @@ def test_level_does_not_die_in_a_long_quiet_stream():
     p = np.ones(50)
     p[7] = 0.05 / 100 / 50 * 0.9
     assert control.decide(p).tolist() == [i == 7 for i in range(50)]
+
+
+def test_a_storm_deafens_nobody_when_it_leaves_the_window():
+    control = BatchControl(alpha=0.05, horizon=100)
+    single = np.ones(50)
+    single[7] = 0.05 / 100 / 50 * 0.9
+    for tick in range(1000):
+        storm = np.ones(50)
+        storm[:5] = 1e-30 if 300 <= tick < 304 else 1.0
+        control.decide(storm)
+        assert control.threshold(50) >= single[7], f"deaf at tick {tick}"
+    assert control.decide(single)[7]
