@@ -11,11 +11,11 @@ from typing import Any
 
 from evals.culprits.petshop import Issue, read_petshop
 from evals.culprits.published import SCENARIO, beside
-from models.localisation.excess import rank_by_excess
-from models.localisation.measures import DEFAULT, Bounds, NodeSeries, excess_of
+from models.localisation.features import OUTSIDE
+from models.localisation.measures import DEFAULT, Bounds
+from models.localisation.origins import origins
 
 SHOWN = 10
-NOTHING = NodeSeries()
 
 
 def run_culprit(petshop: Path) -> dict[str, Any]:
@@ -65,10 +65,9 @@ def hit_at(scores: Mapping[str, float], gold: str, k: int) -> float:
 
 
 def localise_issue(issue: Issue, bounds: Bounds = DEFAULT) -> list[tuple[str, float]]:
-    """Nodes and scores, likeliest origin first. Sees the metrics and the graph, never the truth."""
-    nodes = {
-        node: found
-        for node, around in issue.around.items()
-        if (found := excess_of(issue.normal.get(node, NOTHING), around, issue.measure, bounds)) is not None
-    }
-    return rank_by_excess(nodes, issue.calls, issue.target, bounds)
+    """Nodes and probabilities, likeliest origin first. Sees the metrics and the graph, never the truth.
+
+    The protocol asks for a node: that the cause is outside the graph is left out.
+    """
+    found = origins(issue.normal, issue.around, issue.calls, issue.target, issue.measure, bounds)
+    return [(one.node, one.probability) for one in found if one.node != OUTSIDE]

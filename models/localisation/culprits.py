@@ -2,7 +2,9 @@
 
 A fault travels from a callee to its callers: callers fail, slow down or fill up. Load travels the other way: a caller
 that is gone leaves its callees idle. So a service whose harm an ailing dependency explains ranks lower, and a fall of
-load weighs little. Weights become probabilities by a softmax; they are log-odds set by hand, until outcomes teach them.
+load weighs little. What says nothing may be the origin too: a service that ails, and that nothing explains, puts those
+on which it depends under suspicion, less than itself. Weights become probabilities by a softmax; they are log-odds set
+by hand, until outcomes teach them.
 """
 
 from __future__ import annotations
@@ -37,9 +39,16 @@ EXPLAINED = 3.0
 EXPLAINED_DOWN = 2.0
 """The same for a service that is itself down: being down is explained by a dependency that is down, and less surely."""
 
+SILENT = -2.0
+"""Log-odds of all services together that a service calls and that say nothing, over that service's own; where nothing
+explains it and it is not itself down."""
+
 
 def localise(incident: Incident, topology: Topology) -> tuple[Culprit, ...]:
-    """The services that have signals, most probable origin first; probabilities sum to 1. Empty where none is named."""
+    """The services that have signals, and silent ones on which they depend, most probable origin first.
+
+    Probabilities sum to 1. Empty where no service is named.
+    """
     strongest = _strongest(_speaking(incident.signals))
     harm = {service: weigh(signal) for service, signal in strongest.items()}
     weights: dict[str, float] = {}
@@ -51,17 +60,29 @@ def localise(incident: Incident, topology: Topology) -> tuple[Culprit, ...]:
         down = role_of_signal(signal) is Role.AVAILABILITY
         weights[service] = harm[service] - ((EXPLAINED_DOWN if down else EXPLAINED) if causes else 0.0)
         reasons[service] = _reason(signal, causes)
+        if causes or down or harm[service] < CAUSES_FROM:
+            continue
+        silent = [name for name in topology.dependencies(service) if name not in strongest]
+        for name in silent:
+            weight = harm[service] + SILENT - math.log(len(silent))
+            if weight > weights.get(name, -math.inf):
+                weights[name] = weight
+                reasons[name] = f"says nothing itself; {service} depends on it, and nothing else explains {signal.name}"
     total = sum(math.exp(weight) for weight in weights.values())
-    order = sorted(weights, key=lambda service: (-weights[service], strongest[service].at, service))
+    order = sorted(weights, key=lambda service: (-weights[service], _since(strongest.get(service)), service))
     return tuple(
         Culprit(
             service=service,
-            metric=strongest[service].metric,
+            metric=strongest[service].metric if service in strongest else None,
             probability=math.exp(weights[service]) / total,
             reason=reasons[service],
         )
         for service in order
     )
+
+
+def _since(signal: Signal | None) -> float:
+    return signal.at.timestamp() if signal is not None else math.inf
 
 
 def weigh(signal: Signal) -> float:

@@ -19,7 +19,7 @@ def rank_by_excess(
     target reaches through anomalous ones have a score above 0: 1 to 2 where nothing explains them, 0 to 1 else, rising
     with the excess.
     """
-    called = {name: _measured_callees(nodes, calls, name) for name in {target, *nodes}}
+    called = {name: measured_callees(nodes, calls, name) for name in {target, *nodes}}
     reached = _reached(nodes, called, target)
     most = max((nodes[name].excess for name in reached if name in nodes), default=0.0)
     scores = dict.fromkeys(nodes, 0.0)
@@ -35,9 +35,7 @@ def rank_by_excess(
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _measured_callees(
-    nodes: Mapping[str, NodeExcess], calls: Mapping[str, Sequence[str]], name: str
-) -> tuple[str, ...]:
+def measured_callees(nodes: Mapping[str, object], calls: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
     """What a node calls, directly or through nodes of which nothing was measured."""
     found: dict[str, None] = {}
     passed, frontier = {name}, [name]

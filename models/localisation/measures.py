@@ -7,6 +7,7 @@ cannot be compared so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +18,9 @@ Row = NDArray[np.float64]
 
 LEAST_KNOWN = 2
 """Windows of normal times that a node needs, to say what is usual of it."""
+
+LEAST_LOAD = 0.01
+"""Share of the usual requests below which a node is called as good as never."""
 
 
 class Measure(StrEnum):
@@ -92,6 +96,24 @@ def excess_of(normal: NodeSeries, around: NodeSeries, measure: Measure, bounds: 
     # Windows vary independently: their mean varies by the root of their number less.
     noise = bounds.noise * spread * total / int(seen.sum()) ** 0.5
     return NodeExcess(each * total, max(noise, bounds.least_failed if measure is Measure.FAILED else 0.0), known)
+
+
+def load_of(normal: NodeSeries, around: NodeSeries, bounds: Bounds = DEFAULT) -> float | None:
+    """Logarithm of a node's requests over the usual; 0 where within what varies anyway, None where not measured.
+
+    Infinite for a node that was not called in normal times.
+    """
+    now = around.requests
+    if now is None or not np.isfinite(now).any():
+        return None
+    usual = np.empty(0) if normal.requests is None else normal.requests[np.isfinite(normal.requests)]
+    if len(usual) < LEAST_KNOWN or usual.mean() <= 0:
+        return math.inf if np.nansum(now) > 0 else None
+    mean, observed = float(usual.mean()), float(np.nanmean(now))
+    # Neighbouring windows rise and fall together, so their mean varies as much as one does.
+    if abs(observed - mean) <= bounds.noise * float(usual.std(ddof=1)):
+        return 0.0
+    return math.log(max(observed, LEAST_LOAD * mean) / mean)
 
 
 def _weights(normal: NodeSeries, around: NodeSeries, now: Row) -> Row | None:

@@ -69,16 +69,21 @@ def ranking(
 
 @app.command()
 def culprit(
-    petshop: Annotated[Path, typer.Option(metavar="DIR", help="A copy of PetShop.")],
+    petshop: Annotated[Path | None, typer.Option(metavar="DIR", help="A copy of PetShop.")] = None,
+    simulate: Annotated[bool, typer.Option(help="Simulated faults over random service graphs, in its place.")] = False,
     fail_under: FailUnder = None,
     fail_over: FailOver = None,
     as_json: AsJson = False,
 ) -> None:
     """Name the origin of each labelled issue."""
     from evals.culprit import run_culprit
+    from evals.culprits.simulated import run_simulated
+    from models.domain.errors import BadInput
 
     check_bars(fail_under, fail_over)
-    found = run_culprit(petshop)
+    if simulate is (petshop is not None):
+        raise BadInput("give either --petshop DIR or --simulate", where="suture eval culprit")
+    found = run_culprit(petshop) if petshop is not None else run_simulated()
     print_figures(found, as_json)
     clear_bars(found, fail_under, fail_over)
 

@@ -116,6 +116,19 @@ def test_resolved_signals_no_longer_point():
     assert culprits(ERRORS, departure("orders-db", "pg_up", "down"), back)[0].service == "shop"
 
 
+def test_a_silent_dependency_of_a_service_that_nothing_explains_is_named_after_it():
+    ranked = culprits(ERRORS)
+    assert [one.service for one in ranked] == ["shop", "cache", "orders-db"]
+    assert ranked[1].probability == pytest.approx(ranked[2].probability)
+    assert ranked[0].probability > 0.8
+    assert "says nothing itself; shop depends on it" in ranked[1].reason
+
+
+def test_silence_is_no_suspicion_where_something_speaks_or_the_service_is_itself_down():
+    assert {one.service for one in culprits(ERRORS, departure("cache", "up", "down"))} == {"shop", "cache"}
+    assert {one.service for one in culprits(departure("shop", "up", "down"))} == {"shop"}
+
+
 def test_no_service_named_gives_no_culprit():
     assert culprits(Signal(kind=SignalKind.TICKET, name="it is slow", at=START)) == ()
 
