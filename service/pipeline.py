@@ -42,6 +42,7 @@ from service.ports import LanguageModel, Source
 from service.remediation.postmortem import document_of, draft
 from service.reporting.record import Record
 from service.settings import Settings
+from service.silent_causes import silent_causes
 
 # Who only recommends has neither, and should not wait for the database's modules.
 if TYPE_CHECKING:
@@ -125,14 +126,25 @@ class Pipeline:
             changes |= {"severity": raised[0], "timeline": (*incident.timeline, entry)}
         return incident.model_copy(update=changes)
 
-    def localise(self, incident: Incident) -> Incident:
-        """The incident with its probable origins, and the labels of the first: what runbooks' parameters read."""
-        located = incident.model_copy(update={"culprits": localise(incident, self.known_topology())})
+    def localise(self, incident: Incident, measured: Mapping[str, Signal] | None = None) -> Incident:
+        """The incident with its probable origins, and the labels of the first: what runbooks' parameters read.
+
+        `measured`: what `silent_causes` found.
+        """
+        located = incident.model_copy(update={"culprits": localise(incident, self.known_topology(), measured)})
         derived = labels_of(located, self.known_topology())
         # Those of an incident that a person wrote are the person's word; those of a stored one are derived anew,
         # because they are the culprit's, and the culprit may be another by now.
         labels = derived | incident.labels if incident.id == UNSTORED else derived
         return located.model_copy(update={"labels": labels})
+
+    def locate(self, incident: Incident) -> Incident:
+        """The same, with what is measured now: not inside a transaction, for a source may be slow."""
+        return self.localise(incident, self.silent_causes(incident))
+
+    def silent_causes(self, incident: Incident) -> dict[str, Signal]:
+        """Dependencies of the incident's services that are measured to be down and of which no signal came."""
+        return silent_causes(incident, self.known_topology(), self.source, self.clock())
 
     def retrieve(self, incident: Incident) -> Evidence:
         """Runbooks and past postmortems that fit, with their passages and what the checks say now."""
@@ -190,7 +202,7 @@ class Pipeline:
 
     def recommend(self, incident: Incident, identifier: str = "REC-unsaved") -> Recommendation:
         """Localise, retrieve and rank; nothing is executed."""
-        located = self.localise(incident)
+        located = self.locate(incident)
         return self.rank(located, self.retrieve(located), identifier)
 
     def worth_trying(self, recommendation: Recommendation) -> list[int]:

@@ -98,7 +98,7 @@ def answer(pipeline: Pipeline, incident: Incident, identifier: str) -> Answered:
     own. A language model's budget is counted by it.
     """
     began = time.perf_counter()
-    located = pipeline.localise(incident).model_copy(update={"id": identifier})
+    located = pipeline.locate(incident).model_copy(update={"id": identifier})
     evidence = pipeline.retrieve(located)
     made = pipeline.rank(located, evidence, "REC-unsaved")
     return Answered(located, evidence, made, time.perf_counter() - began)

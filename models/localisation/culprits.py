@@ -10,7 +10,7 @@ by hand, until outcomes teach them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from models.detection.meaning import Role, harmful, role_of
 from models.domain.base import Severity
@@ -44,12 +44,16 @@ SILENT = -2.0
 explains it and it is not itself down."""
 
 
-def localise(incident: Incident, topology: Topology) -> tuple[Culprit, ...]:
+def localise(
+    incident: Incident, topology: Topology, measured: Mapping[str, Signal] | None = None
+) -> tuple[Culprit, ...]:
     """The services that have signals, and silent ones on which they depend, most probable origin first.
 
-    Probabilities sum to 1. Empty where no service is named.
+    Probabilities sum to 1. Empty where no service is named. `measured`: of silent ones, what was measured to be wrong.
     """
     strongest = _strongest(_speaking(incident.signals))
+    # A service is asked for only as long as it does not speak itself.
+    strongest = {**(measured or {}), **strongest} if strongest else {}
     harm = {service: weigh(signal) for service, signal in strongest.items()}
     weights: dict[str, float] = {}
     reasons: dict[str, str] = {}

@@ -31,7 +31,7 @@ def recommend(parts: PartsOf, body: IncidentFile) -> RecommendationView:
     """The incident is neither stored nor acted on. `decision` is what the guard would say of the candidate now."""
     incident = body.to_incident(parts.clock())
     recommendation = parts.pipeline.recommend(incident)
-    return _view(parts, parts.pipeline.localise(incident), recommendation)
+    return _view(parts, parts.pipeline.locate(incident), recommendation)
 
 
 @router.post(
@@ -50,7 +50,7 @@ def stream(request: Request, parts: PartsOf, body: IncidentFile) -> StreamingRes
     model with its quote. `done`: the whole recommendation, which replaces both. A client that leaves ends the call.
     """
     streams: EventStreams = request.app.state.streams
-    incident = parts.pipeline.localise(body.to_incident(parts.clock()))
+    incident = parts.pipeline.locate(body.to_incident(parts.clock()))
     evidence = parts.pipeline.retrieve(incident)
     alone = replace(parts.pipeline, model=None).rank(incident, evidence, "REC-unsaved")
 

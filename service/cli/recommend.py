@@ -116,7 +116,7 @@ def _answer(
     pipeline = build_recommender(settings, ledger=ledger)
     recommendation = pipeline.recommend(incident)
     decisions = {ranked.candidate.hash: guard.decide(ranked) for ranked in recommendation.candidates}
-    return view(pipeline.localise(incident), recommendation, decisions)
+    return view(pipeline.locate(incident), recommendation, decisions)
 
 
 def _folders(given: list[Path] | None) -> tuple[Path, ...] | None:

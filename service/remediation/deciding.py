@@ -49,7 +49,7 @@ class Deciding:
         reason = "looking for the cause and for what helps"
         if not self._incidents.advance(incident_id, episode, _S.INVESTIGATING, reason):
             return {"recommendation": None, "order": [], "candidates": [], "reason": TAKEN}
-        self._incidents.change(incident_id, self._pipeline.localise)
+        self._localise(incident_id)
         incident = self._incidents.get(incident_id)
         self._outbox.open(incident, words.opening(incident))
         mode = self._pipeline.settings.mode_of(incident.environment)
@@ -66,7 +66,7 @@ class Deciding:
         `look` counts from 2; `known` names the candidates that were looked at already, as in a plan. Returns a plan of
         the others.
         """
-        self._incidents.change(incident_id, self._pipeline.localise)
+        self._localise(incident_id)
         incident = self._incidents.get(incident_id)
         if incident.requested is not None or not self._incidents.is_worked_on(incident_id, episode):
             return {"recommendation": None, "order": [], "candidates": [], "reason": ""}
@@ -76,6 +76,10 @@ class Deciding:
         if order:
             self._tell(made)
         return _plan(made, order, "")
+
+    def _localise(self, incident_id: str) -> None:
+        measured = self._pipeline.silent_causes(self._incidents.get(incident_id))
+        self._incidents.change(incident_id, lambda incident: self._pipeline.localise(incident, measured))
 
     def _tell(self, made: Recommendation) -> None:
         self._incidents.record(
