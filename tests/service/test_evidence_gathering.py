@@ -76,13 +76,13 @@ def test_of_a_runbook_that_no_trigger_matches_nothing_is_measured(gather):
 def test_a_reading_gets_the_time_that_is_left_at_most(gather, loopback, monkeypatch):
     loopback.answer = lambda _: loopback.Answer(headers={"Content-Length": "1"}, body=b"", pause=1)
     asked = []
-    real = checks._status_of
+    real = checks.status_of
 
     def told(address, client, seconds):
         asked.append(seconds)
         return real(address, client, seconds)
 
-    monkeypatch.setattr(checks, "_status_of", told)
+    monkeypatch.setattr(checks, "status_of", told)
     gather(precondition=f'{{http: "{loopback.url}/healthy", is: "== 200"}}', diagnose={"seconds": "300ms"})
     assert 0 < asked[0] <= 0.3
 
