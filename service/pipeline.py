@@ -28,7 +28,7 @@ from models.domain.topology import Topology
 from models.language.assist import assist
 from models.language.streaming import Told
 from models.localisation import localise
-from models.ranking.abstention import abstain
+from models.ranking.abstention import abstain, worth_trying
 from models.ranking.hypotheses import competing
 from models.ranking.plan import diagnosis_plan
 from models.ranking.ranker import rank
@@ -207,8 +207,7 @@ class Pipeline:
 
     def worth_trying(self, recommendation: Recommendation) -> list[int]:
         """Places of the candidates that are probable enough to be tried, in order."""
-        threshold = self.settings.abstain_below
-        return [place for place, one in enumerate(recommendation.candidates) if one.probability >= threshold]
+        return worth_trying(recommendation.candidates, self.settings.abstain_below)
 
     def decide(self, ranked: RankedCandidate, incident: Incident | None = None) -> Decision:
         """The guard's word on one exact candidate for that incident."""

@@ -19,17 +19,37 @@ def abstain(
     nearest: Sequence[ScoredPassage] = (),
     dropped: Sequence[Dropped] = (),
 ) -> Abstention | None:
-    """The reason why no candidate is recommended; None where one reaches the threshold.
+    """The reason why no candidate is recommended; None where one is worth trying.
 
     `nearest` are the passages that retrieval found, `dropped` the actions that could not become candidates: both
     only shape the words. The decision rests on the calibrated probability, never on a cosine similarity.
     """
-    if ranked and max(one.probability for one in ranked) >= threshold:
+    if worth_trying(ranked, threshold):
         return None
     parts = [_below(ranked, threshold) if ranked else "No runbook offers an action for this incident."]
     parts += [_held_back(ranked), _near(nearest)]
     parts += [f"{one.runbook}/{one.action} could not be offered: {one.reason}." for one in dropped[:NEAREST]]
     return Abstention(reason=" ".join(part for part in parts if part))
+
+
+def worth_trying(ranked: Sequence[RankedCandidate], threshold: float) -> list[int]:
+    """Places of the candidates that are probable enough to be tried, in their order.
+
+    What is tried later is tried because what came before did not help: its probability is that among what is then left.
+    The other actions of its own runbook are no doubt whether that runbook fits, so they are set aside too.
+    """
+    found: list[int] = []
+    tried = 0.0
+    for place, one in enumerate(ranked):
+        siblings = sum(
+            other.probability
+            for at, other in enumerate(ranked)
+            if at != place and at not in found and other.candidate.runbook == one.candidate.runbook
+        )
+        if one.probability >= threshold * max(1.0 - tried - siblings, 0.0):
+            found.append(place)
+            tried += one.probability
+    return found
 
 
 def _below(ranked: Sequence[RankedCandidate], threshold: float) -> str:

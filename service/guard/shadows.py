@@ -9,6 +9,7 @@ from models.domain.errors import BadInput, Conflict, NotFound
 from models.domain.execution import Execution, Shadow
 from models.domain.incident import Incident
 from models.domain.recommendation import Candidate, Recommendation
+from models.ranking.abstention import worth_trying
 from service.guard.autonomy import Levels
 from service.settings import Settings
 from service.store.executions import Executions
@@ -90,8 +91,8 @@ class Shadows:
         """What Suture would have begun with."""
         if made is None or made.abstained:
             return None
-        threshold = self._settings.abstain_below
-        return next((one.candidate for one in made.candidates if one.probability >= threshold), None)
+        places = worth_trying(made.candidates, self._settings.abstain_below)
+        return made.candidates[places[0]].candidate if places else None
 
     def _shadow(self, first: Candidate, episode: int, *, agreed: bool, by: str) -> Shadow:
         return Shadow(

@@ -89,7 +89,7 @@ def test_signals_title_and_culprit_are_those_of_the_moment(incident):
     seen = as_seen(incident, TOPO, START + timedelta(seconds=4))
     assert seen.title == "shop: http_request_duration_seconds_sum up"
     assert {signal.metric for signal in seen.signals} == {"http_request_duration_seconds_sum"}
-    assert [culprit.service for culprit in seen.culprits] == ["shop"]
+    assert seen.culprits[0].service == "shop"
     assert seen.labels["process"] == "shop"
     assert as_seen(incident, TOPO, START + timedelta(seconds=9)).title == "orders-db: pg_up down"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from models.domain.recommendation import Dropped
-from models.ranking.abstention import abstain
+from models.ranking.abstention import DEFAULT_THRESHOLD, abstain, worth_trying
 from models.ranking.evidence import CandidateEvidence
 from models.ranking.ranker import rank
 
@@ -41,3 +41,28 @@ def test_a_runbook_whose_trigger_matched_is_named_where_another_is_nearer(incide
     assert "The best, other/else" in reason
     assert "A trigger of postgres-down/restart matched" in reason
     assert "its precondition, which does not hold now" in reason
+
+
+def test_a_runbook_with_several_actions_is_not_abstained_from_for_their_number(incident, candidate):
+    items = [CandidateEvidence(candidate=candidate(action=name), triggers=("true",)) for name in ("a", "b", "c", "d")]
+    ranked = rank(incident, items)
+    assert ranked[0].probability < DEFAULT_THRESHOLD
+    assert abstain(ranked) is None
+    assert worth_trying(ranked, DEFAULT_THRESHOLD) == [0, 1, 2, 3]
+
+
+def test_rivals_of_other_runbooks_that_are_each_improbable_are_abstained_from(incident, candidate):
+    items = [CandidateEvidence(candidate=candidate(runbook=name), triggers=("true",)) for name in ("a", "b", "c", "d")]
+    assert abstain(rank(incident, items)) is not None
+    assert worth_trying(rank(incident, items), DEFAULT_THRESHOLD) == []
+
+
+def test_what_is_tried_next_is_judged_as_if_the_first_was_not_it(incident, candidate):
+    first = CandidateEvidence(
+        candidate=candidate(runbook="a"), triggers=("true",), precondition=True, culprit_match=True
+    )
+    second = CandidateEvidence(candidate=candidate(runbook="b"), triggers=("true",))
+    last = CandidateEvidence(candidate=candidate(runbook="c"))
+    ranked = rank(incident, [first, second, last])
+    assert ranked[1].probability < DEFAULT_THRESHOLD
+    assert worth_trying(ranked, DEFAULT_THRESHOLD) == [0, 1]
