@@ -23,7 +23,7 @@ SLOW_GAIN = 0.05
 FAST_GAIN = 0.5
 ERROR_GAIN = 0.02
 CLIP = 4.0
-"""Errors count up to this many scales; beyond, the slow level is not moved at all. Also the half-width of the band."""
+"""Errors count up to this many scales; beyond, the level is not moved at all. Also the half-width of the band."""
 CLIP_FROM = 8
 """Values before which there is no scale to clip by."""
 TO_DEVIATION = 1.2533
@@ -204,22 +204,17 @@ def remember(row: Row, score: float, calm: bool, terms: Terms) -> None:
 
 @compiled
 def follow(row: Row, mark: Mark, frozen: bool) -> None:
-    """Move levels and errors towards the value. `frozen`: neither the slow level nor the errors.
-
-    Where the fast level speaks, it goes on by the clipped error: were it left behind, a series that wanders would seem
-    to stay away.
-    """
+    """Move levels and errors towards the value. `frozen`: neither the slow level nor the errors."""
     limit = CLIP * mark.scale if row.seen >= CLIP_FROM else np.inf
     first = 1.0 / (row.seen + 1.0)
     # The first error that is known is that of the second value: hence `seen`, not `seen + 1`.
     gain = max(1.0 / max(row.seen, 1), ERROR_GAIN)
     slow, fast = mark.value - row.slow, mark.value - row.fast
-    wanders = row.fast_error < row.slow_error
     if not frozen:
         if abs(slow) <= limit:
             row.slow += slow * max(first, SLOW_GAIN)
         row.slow_error += ((min(abs(slow), limit) if row.seen > 0 else 0.0) - row.slow_error) * gain
         row.fast_error += ((min(abs(fast), limit) if row.seen > 0 else 0.0) - row.fast_error) * gain
-    if not row.reported and (wanders or abs(fast) <= limit):
-        row.fast += min(max(fast, -limit), limit) * max(first, FAST_GAIN)
+    if not row.reported and abs(fast) <= limit:
+        row.fast += fast * max(first, FAST_GAIN)
     row.seen = min(row.seen + 1, 2**31 - 2)

@@ -231,16 +231,3 @@ def test_series_beyond_the_cap_are_refused_and_silent_ones_make_room():
 def test_wrong_settings_are_named(config, words):
     with pytest.raises(BadInput, match=words):
         build(config)
-
-
-def test_a_gauge_that_wanders_is_not_left_behind_by_a_larger_step():
-    """Noise correlated in time: a step beyond four scales is learnt where the fast level speaks."""
-    detector, random = build({}), np.random.default_rng(6)
-    series = tuple({"__name__": "cpu_usage_ratio", "cpu": str(cpu)} for cpu in range(200))
-    value, begun, before = np.zeros(200), 0, set()
-    for tick in range(1500):
-        value = 0.95 * value + random.normal(0.0, 0.02, 200)
-        now = {a.labels["cpu"] for a in detector.observe(Batch(float(tick), series, 0.4 + value))}
-        begun += len(now - before)
-        before = now
-    assert begun == 0
