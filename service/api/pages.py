@@ -10,6 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from models.domain.errors import BadInput
+from service.store.identifiers import row_number
 
 Item = TypeVar("Item")
 _VERSION = "1:"
@@ -38,7 +39,7 @@ def decode_cursor(cursor: str | None) -> int | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
-    digits = text.removeprefix(_VERSION)
-    if digits == text or not digits.isdecimal() or len(digits) > 18:
+    number = row_number(text, _VERSION)
+    if number is None:
         raise BadInput("this is not a cursor; pass `next` of the page before, unchanged", where="query.cursor")
-    return int(digits)
+    return number

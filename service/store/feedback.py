@@ -14,6 +14,7 @@ from models.domain.errors import Conflict, NotFound
 from models.domain.incident import Incident
 from service.store.audit import AuditLog
 from service.store.database import Database
+from service.store.identifiers import number_of
 from service.store.tables import detector_feedback
 
 _PREFIX = "FBK-"
@@ -128,11 +129,7 @@ def _tolerance(series: SeriesClass, words: Sequence[Feedback]) -> ClassTolerance
 
 
 def _number(identifier: str) -> int:
-    digits = identifier.removeprefix(_PREFIX)
-    # More digits than a row number has would overflow in the database.
-    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
-        raise NotFound(f"there is no feedback {identifier!r}; it is named {_PREFIX}<number>")
-    return int(digits)
+    return number_of(identifier, _PREFIX, "feedback", "it is named")
 
 
 def _document(feedback: Feedback) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from models.domain.incident import (
 )
 from service.store.audit import AuditLog
 from service.store.database import Database
+from service.store.identifiers import number_of
 from service.store.tables import incidents, timeline
 
 _PREFIX = "INC-"
@@ -29,11 +30,7 @@ _STORED_APART = {"id", "status", "version", "timeline", "ended_at"}
 
 def incident_number(identifier: str) -> int:
     """The number in `INC-<number>`. Raises NotFound where it is not of that form."""
-    digits = identifier.removeprefix(_PREFIX)
-    # More digits than a row number has would overflow in the database.
-    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
-        raise NotFound(f"there is no incident {identifier!r}; incidents are named {_PREFIX}<number>")
-    return int(digits)
+    return number_of(identifier, _PREFIX, "incident", "incidents are named")
 
 
 class Incidents:

@@ -11,6 +11,7 @@ from models.domain.base import Clock, Frozen, Time
 from models.domain.errors import BadInput, Conflict, NotFound
 from service.store.audit import AuditLog
 from service.store.database import ADMISSION, Database
+from service.store.identifiers import number_of
 from service.store.tables import maintenance
 
 _PREFIX = "MNT-"
@@ -107,11 +108,7 @@ def planned(connection: Connection, now: datetime) -> list[MaintenanceWindow]:
 
 
 def _number(identifier: str) -> int:
-    digits = identifier.removeprefix(_PREFIX)
-    # More digits than a row number has would overflow in the database.
-    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
-        raise NotFound(f"there is no maintenance window {identifier!r}; they are named {_PREFIX}<number>")
-    return int(digits)
+    return number_of(identifier, _PREFIX, "maintenance window")
 
 
 def _document(window: MaintenanceWindow) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from models.domain.signal import Signal
 from service.matchers import Matcher, labels_of
 from service.store.audit import AuditLog
 from service.store.database import CORRELATE, Database
+from service.store.identifiers import number_of
 from service.store.maintenance import stamp, utc
 from service.store.tables import silences
 
@@ -149,11 +150,7 @@ def count(connection: Connection, silence: Silence, held: Sequence[Signal]) -> N
 
 
 def _number(identifier: str) -> int:
-    digits = identifier.removeprefix(_PREFIX)
-    # More digits than a row number has would overflow in the database.
-    if digits == identifier or not digits.isdecimal() or len(digits) > 18:
-        raise NotFound(f"there is no silence {identifier!r}; they are named {_PREFIX}<number>")
-    return int(digits)
+    return number_of(identifier, _PREFIX, "silence")
 
 
 def _document(silence: Silence) -> dict[str, Any]:
