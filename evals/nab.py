@@ -38,7 +38,11 @@ class Judged:
     """In a window what its first detection earns, outside what a detection costs (below 0)."""
     window: NDArray[np.int64]
     """The window's number, -1 outside; -2 where nothing is judged."""
-    windows: int
+
+    @property
+    def windows(self) -> list[int]:
+        """The numbers of the windows that are judged."""
+        return sorted(set(self.window[self.window >= 0].tolist()))
 
     @property
     def category(self) -> str:
@@ -104,7 +108,7 @@ def judge(name: str, times: Sequence[datetime], windows: Sequence[tuple[datetime
         for row in range(last + 1, until):
             worth[row] = FALSE_ALARM * _sigmoid((row - last) / max(width - 1, 1))
     window[: math.ceil(min(math.floor(PROBATION * len(times)), PROBATION * PROBATION_ROWS))] = -2
-    return Judged(name, worth, window, len(set(window[window >= 0].tolist())))
+    return Judged(name, worth, window)
 
 
 def score_at(files: Sequence[Judged], scores: Mapping[str, Floats], threshold: float) -> Score:
@@ -155,18 +159,18 @@ def carried_over(files: Sequence[Judged], scores: Mapping[str, Floats]) -> Score
 def _score_file(file: Judged, detected: NDArray[np.bool_]) -> Score:
     false = detected & (file.window == -1)
     total, found = float(file.worth[false].sum()), 0
-    for number in sorted(set(file.window[file.window >= 0].tolist())):
+    for number in file.windows:
         rows = np.flatnonzero(detected & (file.window == number))
         found += bool(len(rows))
         total += float(file.worth[rows[0]]) if len(rows) else -1.0
-    return Score(total, file.windows, found, int(false.sum()))
+    return Score(total, len(file.windows), found, int(false.sum()))
 
 
 def _events(file: Judged, scores: Floats) -> list[tuple[float, float]]:
     """What changes as the threshold falls: (score, change of the total); scores of 0 are no detections."""
     outside = np.flatnonzero((file.window == -1) & (scores > 0))
     events = [(float(scores[row]), float(file.worth[row])) for row in outside]
-    for number in sorted(set(file.window[file.window >= 0].tolist())):
+    for number in file.windows:
         rows = np.flatnonzero((file.window == number) & (scores > 0))
         # From the last row backwards only those that come first at some threshold: higher than all before them.
         highest = np.maximum.accumulate(scores[rows]) if len(rows) else scores[rows]

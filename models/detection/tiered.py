@@ -54,7 +54,7 @@ class TieredDetector:
         """Take one tick into the state; of a series that both tiers report, the surer one."""
         found = {_key(one.labels): one for one in self.fast.observe(batch)}
         suspicious = [one.labels for one in found.values() if not self.deep.knows(one.labels)]
-        if batch.series is not self._known or suspicious:
+        if suspicious or (batch.series is not self._known and batch.series != self._known):
             self._choose(batch.series, suspicious)
         values = np.asarray(batch.values, dtype=np.float64)[self._watched]
         for one in self.deep.observe(Batch(batch.at, self._part, values)):
@@ -65,16 +65,15 @@ class TieredDetector:
 
     def _choose(self, series: tuple[Labels, ...], suspicious: Iterable[Labels]) -> None:
         asked = {_key(labels) for labels in suspicious}
-        places = [
-            place
-            for place, labels in enumerate(series)
-            if self.deep.knows(labels) or _key(labels) in asked or self._matters(labels)
-        ]
         # Beyond its room the deep tier would refuse them at every tick.
-        known = [place for place in places if self.deep.knows(series[place])]
-        room = max(self.config.deep.max_series - self.deep.series, 0)
-        fresh = [place for place in places if place not in set(known)][:room]
-        self._known, self._watched = series, sorted([*known, *fresh])
+        room = max(self.deep.max_series - self.deep.series, 0)
+        self._known, self._watched = series, []
+        for place, labels in enumerate(series):
+            fresh = not self.deep.knows(labels)
+            if fresh and (room == 0 or not (_key(labels) in asked or self._matters(labels))):
+                continue
+            room -= fresh
+            self._watched.append(place)
         self._part = tuple(series[place] for place in self._watched)
 
     def _matters(self, labels: Labels) -> bool:

@@ -24,7 +24,7 @@ class DeepConfig(Frozen):
     forget_after: Duration = timedelta(days=7)
     """A series without samples for this long leaves the state, and its past with it."""
     max_series: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Series beyond this many are not scored; `refused` counts them. Each takes 67 kB."""
+    """Series beyond this many are not scored; `refused` counts them. Each takes 68 kB."""
 
 
 def read_config(config: Mapping[str, Any]) -> DeepConfig:

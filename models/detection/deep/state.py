@@ -1,4 +1,4 @@
-"""The state of the deep tier: arrays with a row a series, of fixed size: 67 kB a series and its labels."""
+"""The state of the deep tier: arrays with a row a series, of fixed size: 68 kB a series and its labels."""
 
 from __future__ import annotations
 
