@@ -1,13 +1,16 @@
-"""A real HTTP server on loopback that records what it gets and answers as told."""
+"""A real HTTP server on loopback that records what it gets; installations in which nothing runs beside the test."""
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from models.domain.base import utc_now
 
 
 @dataclass
@@ -85,3 +88,37 @@ def loopback() -> Iterator[Loopback]:
     server = Loopback()
     yield server
     server.close()
+
+
+class MovingClock:
+    """Moves when told."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock():
+    return MovingClock()
+
+
+@pytest.fixture
+def build(make_settings, database_url, clock):
+    """Makes installations over one database in which nothing runs beside the test."""
+    from service.app import build_parts
+
+    made = []
+
+    def build(**changes):
+        made.append(build_parts(make_settings(**({"database_url": database_url} | changes)), clock))
+        return made[-1]
+
+    yield build
+    for parts in made:
+        parts.close()

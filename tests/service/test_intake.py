@@ -1,51 +1,15 @@
 """The way in, on both databases: receipts, reopening, quiet, what waits, restarts, and writers at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from models.detection.batch import Batch
-from models.domain.base import Severity, utc_now
+from models.domain.base import Severity
 from models.domain.errors import Unavailable
 from models.domain.incident import IncidentStatus as S
 from models.domain.signal import Anomaly, Signal, SignalKind
-
-
-class Clock:
-    """Moves when told."""
-
-    def __init__(self):
-        self.now = utc_now()
-
-    def __call__(self):
-        return self.now
-
-    def tick(self, **by):
-        self.now += timedelta(**by)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def build(make_settings, database_url, clock):
-    """An installation in which nothing runs beside the test."""
-    from service.app import build_parts
-
-    made = []
-
-    def build(**changes):
-        parts = build_parts(make_settings(database_url=database_url, **changes), clock)
-        made.append(parts)
-        return parts
-
-    yield build
-    for parts in made:
-        parts.close()
 
 
 @pytest.fixture

@@ -7,25 +7,11 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from models.domain.base import utc_now
 from retrieval.query import query_of
 from service.store.keys import Role
 
 SETTINGS = {"learn": "1m", "new_within": "30s", "interval": "15s"}
 HEALTHY = ("order {n} paid in {n} ms", "session of 10.0.0.{n} opened", "cache refreshed with {n} entries")
-
-
-class Clock:
-    """Moves when told."""
-
-    def __init__(self):
-        self.now = utc_now()
-
-    def __call__(self):
-        return self.now
-
-    def tick(self, **by):
-        self.now += timedelta(**by)
 
 
 class Site:
@@ -77,29 +63,14 @@ class Site:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def site(make_settings, database_url, clock):
+def site(build, clock):
     """Makes installations over one database."""
-    from service.app import build_parts
-
-    made = []
 
     def make(**logs):
-        settings = make_settings(
-            database_url=database_url,
-            logs=SETTINGS | logs,
-            detector={"name": "lockstep", "config": {"warmup": 10}},
-        )
-        made.append(build_parts(settings, clock))
-        return Site(made[-1], clock)
+        detector = {"name": "lockstep", "config": {"warmup": 10}}
+        return Site(build(logs=SETTINGS | logs, detector=detector), clock)
 
-    yield make
-    for parts in made:
-        parts.close()
+    return make
 
 
 def test_a_burst_of_an_error_that_was_never_seen_opens_an_incident_that_quotes_it(site):

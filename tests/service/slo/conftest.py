@@ -1,6 +1,7 @@
 """An installation whose clock moves when told, with counters that a test lets grow."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,20 +110,8 @@ def slo_file(tmp_path) -> Path:
 
 
 @pytest.fixture
-def build(make_settings, database_url, clock, slo_file):
-    """An installation in which nothing runs beside the test."""
-    from service.app import build_parts
-
-    made = []
-
-    def build(**changes):
-        values = {"database_url": database_url, "slos": slo_file, "detector": {"name": "off"}} | changes
-        made.append(build_parts(make_settings(**values), clock))
-        return made[-1]
-
-    yield build
-    for parts in made:
-        parts.close()
+def build(build, slo_file):
+    return partial(build, slos=slo_file, detector={"name": "off"})
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """An installation with standing checks, whose clock moves when told."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -73,20 +74,8 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def build(make_settings, database_url, clock, file):
-    """An installation in which nothing runs beside the test."""
-    from service.app import build_parts
-
-    made = []
-
-    def build(**changes):
-        values = {"database_url": database_url, "checks": file, "detector": {"name": "off"}} | changes
-        made.append(build_parts(make_settings(**values), clock))
-        return made[-1]
-
-    yield build
-    for parts in made:
-        parts.close()
+def build(build, file):
+    return partial(build, checks=file, detector={"name": "off"})
 
 
 @pytest.fixture
