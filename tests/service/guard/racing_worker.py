@@ -15,7 +15,7 @@ from service.guard.limits import Held, Limits
 from service.guard_settings import LimitSettings
 from service.store.audit import AuditLog
 from service.store.database import Database
-from service.store.executions import Executions, TargetBusy
+from service.store.executions import Executions, MayNotAct, TargetBusy
 
 ACT_SECONDS = 0.003
 
@@ -47,7 +47,15 @@ def main(told: dict) -> None:
         except Conflict as conflict:
             say("conflict", identifier, str(conflict))
             continue
-        executions.begin(identifier, StepRecord(name="act", state="started", at=utc_now()))
+        try:
+            executions.begin(identifier, StepRecord(name="act", state="started", at=utc_now()))
+        except MayNotAct as refused:
+            if str(refused) != "the kill switch is on":
+                raise
+            # It was turned between the start and the act.
+            executions.transition(identifier, ExecutionState.FAILED, step("stopped"))
+            say("stopped", identifier, running.candidate.target)
+            continue
         # What the target would record: from here to the end of the act it is this execution's alone.
         say("begin", identifier, running.candidate.target)
         time.sleep(ACT_SECONDS)

@@ -111,13 +111,13 @@ def never_two_at_once(race):
             acting[target] = identifier
         else:
             assert acting.pop(target) == identifier
-    targets = {identifier: target for _, identifier, target in race.lines("begin")}
+    targets = {identifier: target for _, identifier, target in race.lines("begin", "stopped")}
     active = set()
     for event, subject in race.told():
         if event == "execution.running":
             assert targets[subject] not in active
             active.add(targets[subject])
-        elif event == "execution.succeeded":
+        elif event in ("execution.succeeded", "execution.failed"):
             active.remove(targets[subject])
 
 
@@ -161,9 +161,15 @@ def test_nothing_starts_after_the_kill_switch(race):
     assert running
     assert max(running) < turned
     begun = {identifier for _, identifier, _ in race.lines("begin")}
-    assert begun == {told[place][1] for place in running}
+    # Started before the switch and stopped by it at the last moment before the act.
+    stopped = {identifier for _, identifier, _ in race.lines("stopped")}
+    assert begun | stopped == {told[place][1] for place in running}
+    acts = [place for place, (event, subject) in enumerate(told) if event == "execution.step" and subject in begun]
+    assert len(acts) == len(begun)
+    assert max(acts) < turned
     held = {identifier for _, identifier, reason in race.lines("held") if reason == "the kill switch is on"}
     assert held
-    assert begun | held == set(race.identifiers)
-    assert not begun & held
+    assert begun | stopped | held == set(race.identifiers)
+    assert not begun & (held | stopped)
+    assert not stopped & held
     never_two_at_once(race)
